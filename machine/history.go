@@ -1,0 +1,109 @@
+package machine
+
+import (
+	"cmp"
+	"slices"
+)
+
+// History is all promotions of one app, in the order in which they were last
+// moved: a promotion may be resumed long after a later one was opened.
+type History []*Past
+
+// NewHistory orders the promotions.
+func NewHistory(pasts []*Past) History {
+	h := slices.Clone(pasts)
+	slices.SortStableFunc(h, func(a, b *Past) int { return cmp.Compare(a.lastSeq, b.lastSeq) })
+	return h
+}
+
+// Find is the promotion with this id, or nil.
+func (h History) Find(id string) *Past {
+	for _, p := range h {
+		if p.ID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// Live is the promotion that was last confirmed; nil before there was one.
+func (h History) Live() *Past {
+	for _, p := range slices.Backward(h) {
+		if p.State == Healthy {
+			return p
+		}
+	}
+	return nil
+}
+
+// Resumable are the promotions that stopped before their end and that no later
+// one has overtaken, oldest first.
+func (h History) Resumable() []*Past {
+	var list []*Past
+	for _, p := range h {
+		if !p.Ended() && h.Overtaken(p) == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Overtaken is the promotion that became healthy after p was last at work, and
+// whose release going on with p would take away; nil if there is none.
+func (h History) Overtaken(p *Past) *Past {
+	if live := h.Live(); live != nil && live.ID > p.ID {
+		return live
+	}
+	return nil
+}
+
+// Previous is the last healthy release before the live one. Releases that were
+// rolled back from do not count: they were left for a reason. It is nil if
+// there is none.
+func (h History) Previous() *Past {
+	live := h.Live()
+	if live == nil {
+		return nil
+	}
+	origin := live.ID
+	if live.Start.Kind == Rollback {
+		origin = live.Start.Of
+	}
+	left := h.left()
+	var previous *Past
+	for _, p := range h {
+		if p.ID == origin {
+			return previous
+		}
+		if p.State == Healthy && p.Start.Kind == Forward && !left[p.ID] {
+			previous = p
+		}
+	}
+	return nil
+}
+
+// left are the promotions whose release a rollback took off the targets.
+func (h History) left() map[string]bool {
+	left := map[string]bool{}
+	for _, p := range h {
+		if p.State == Healthy && p.Start.Kind == Rollback {
+			left[p.Start.From] = true
+		}
+	}
+	return left
+}
+
+// RolledBack is the promotion of this commit that was last rolled back from;
+// nil if none was, or if the commit has been made live again since.
+func (h History) RolledBack(commit string) *Past {
+	left := h.left()
+	for _, p := range slices.Backward(h) {
+		if p.State == Healthy && p.Start.Kind == Forward && p.Start.Plan.Commit == commit {
+			if left[p.ID] {
+				return p
+			}
+			return nil
+		}
+	}
+	return nil
+}

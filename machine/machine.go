@@ -1,0 +1,345 @@
+// Package machine moves one promotion from state to state.
+//
+// It knows states and phases, and nothing of sockets, buckets or colours. The
+// states are those of a table of [phases.Phase]; a state is the last thing
+// that is true. A failed attempt is an event, not a state, so going on where a
+// promotion stopped is just running the next phase.
+//
+// State machine and journal meet in one place: the callback before each
+// transition appends the event, and cancels the transition if it cannot. So no
+// transition bypasses the journal, and memory never runs ahead of disk.
+package machine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/looplab/fsm"
+
+	"choir.chat/rel/journal"
+	"choir.chat/rel/phases"
+)
+
+// Recorder is what the machine needs of a journal.
+type Recorder interface {
+	// Append records the event for good and returns it as recorded.
+	Append(journal.Event) (journal.Event, error)
+}
+
+// Machine takes one promotion through its phases. It is made by Open or
+// Resume and is used by one goroutine.
+type Machine struct {
+	// Show is given each event once it is recorded, and never before. It may
+	// be called by several goroutines.
+	Show func(journal.Event)
+
+	recorder  Recorder
+	table     []phases.Phase
+	promotion *phases.Promotion
+	fsm       *fsm.FSM
+	attempts  map[string]int
+	parts     map[string]json.RawMessage
+	current   *phases.Phase
+}
+
+// PhaseError says in which phase a promotion stopped.
+type PhaseError struct {
+	Phase   string
+	Attempt int
+	// Interrupted says that the operator stopped it.
+	Interrupted bool
+	Err         error
+}
+
+func (e *PhaseError) Error() string { return e.Phase + ": " + e.Err.Error() }
+
+func (e *PhaseError) Unwrap() error { return e.Err }
+
+// Start is what an Opened event holds.
+type Start struct {
+	// Schema is the version of this record's form.
+	Schema int         `json:"schema"`
+	Kind   Kind        `json:"kind"`
+	Plan   phases.Plan `json:"plan"`
+	// Of is the release that a rollback makes live again, From the promotion
+	// that it takes off the targets.
+	Of   string `json:"of,omitempty"`
+	From string `json:"from,omitempty"`
+	// Why is the operator's reason.
+	Why string `json:"why,omitempty"`
+	// Rel is the version of rel.
+	Rel string `json:"rel"`
+}
+
+// schema is what this package writes into Start.
+const schema = 1
+
+// Kind says which table a promotion goes by.
+type Kind string
+
+// The kinds of promotion.
+const (
+	Forward  Kind = "start"
+	Rollback Kind = "rollback"
+)
+
+// Table is the kind's phases.
+func (k Kind) Table() []phases.Phase {
+	if k == Rollback {
+		return phases.Back
+	}
+	return phases.Forward
+}
+
+// Open records a new promotion and returns the machine for it.
+func Open(recorder Recorder, p *phases.Promotion, start Start, show func(journal.Event)) (*Machine, error) {
+	start.Schema = schema
+	p.Plan = start.Plan
+	m := newMachine(recorder, start.Kind.Table(), p, New, show)
+	data, err := json.Marshal(start)
+	if err != nil {
+		return nil, fmt.Errorf("encode the plan: %w", err)
+	}
+	text := p.Plan.Subject
+	if start.Kind == Rollback {
+		text = "back to " + start.Of
+	}
+	return m, m.record(journal.Event{Kind: journal.Opened, State: New, Text: text, Data: data})
+}
+
+// Resume takes up a recorded promotion where it stopped.
+func Resume(recorder Recorder, p *phases.Promotion, past *Past, show func(journal.Event)) (*Machine, error) {
+	p.ID, p.Plan = past.ID, past.Start.Plan
+	m := newMachine(recorder, past.Start.Kind.Table(), p, past.State, show)
+	m.attempts, m.parts = past.attempts, past.parts
+	if err := m.reload(); err != nil {
+		return nil, err
+	}
+	return m, m.record(journal.Event{Kind: journal.Resumed, State: past.State})
+}
+
+func newMachine(recorder Recorder, table []phases.Phase, p *phases.Promotion, state string, show func(journal.Event)) *Machine {
+	m := &Machine{
+		Show: show, recorder: recorder, table: table, promotion: p,
+		attempts: map[string]int{}, parts: map[string]json.RawMessage{},
+	}
+	m.fsm = newFSM(table, state, m.beforeEvent)
+	p.Note = m.note
+	return m
+}
+
+// State is the last thing that is true of the promotion.
+func (m *Machine) State() string { return m.fsm.Current() }
+
+// Run takes the promotion to its last state. Each phase is tried once: trying
+// again is the operator's decision, and Resume's job. When ctx ends, Run stops
+// at the next safe point; the error is then a *[PhaseError] that says so.
+func (m *Machine) Run(ctx context.Context) error {
+	for {
+		phase := m.next()
+		if phase == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return &PhaseError{Phase: phase.Name, Attempt: m.attempts[phase.Name], Interrupted: true, Err: context.Cause(ctx)}
+		}
+		if err := m.attempt(ctx, phase); err != nil {
+			return err
+		}
+	}
+}
+
+// next is the phase that leads on from the current state.
+func (m *Machine) next() *phases.Phase {
+	if m.State() == New {
+		return &m.table[0]
+	}
+	for i := range m.table[:len(m.table)-1] {
+		if m.table[i].State == m.State() {
+			return &m.table[i+1]
+		}
+	}
+	return nil
+}
+
+// attempt runs one phase once: intent, act, outcome.
+func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
+	m.attempts[phase.Name]++
+	m.current = phase
+	m.promotion.Attempt = m.attempts[phase.Name]
+	if err := m.record(m.event(journal.Intent)); err != nil {
+		return err
+	}
+	started := time.Now()
+	failure := m.run(ctx, phase)
+	outcome := m.event(journal.Moved)
+	outcome.Millis = time.Since(started).Milliseconds()
+	var err error
+	if outcome.Data, err = m.collect(); err != nil {
+		failure = errors.Join(failure, err)
+	}
+	if failure == nil {
+		return m.fire(phase.Name, outcome)
+	}
+	stopped := &PhaseError{Phase: phase.Name, Attempt: m.promotion.Attempt, Err: failure,
+		Interrupted: ctx.Err() != nil && !phase.Uncut}
+	outcome.Kind, outcome.Text = journal.Failed, failure.Error()
+	if stopped.Interrupted {
+		outcome.Kind, outcome.Text = journal.Interrupted, "stopped by the operator"
+	}
+	if err := m.record(outcome); err != nil {
+		return errors.Join(stopped, err)
+	}
+	// A phase that failed may have taken an earlier state with it: a release
+	// that did not pass its checks goes back. An uncertain look is no reason
+	// to hide the failure; the next resume looks again.
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if phase.Name == m.table[len(m.table)-1].Name {
+		_ = m.Look(look)
+	}
+	return stopped
+}
+
+// run calls the phase within its deadline, and turns a panic in it into a
+// failure that is recorded like any other.
+func (m *Machine) run(ctx context.Context, phase *phases.Phase) (err error) {
+	if phase.Uncut {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, phase.Deadline,
+		fmt.Errorf("the %s phase took longer than %s", phase.Name, phase.Deadline))
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	if err = phase.Run(ctx, m.promotion); err != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}
+
+// Look asks the hosts whether the current state still is true, and steps back,
+// as recorded transitions, to the last one that is. Resume does it before it
+// goes on.
+func (m *Machine) Look(ctx context.Context) error {
+	for {
+		phase := m.reached()
+		if phase == nil || phase.Holds == nil {
+			return nil
+		}
+		lost, err := phase.Holds(ctx, m.promotion)
+		if err != nil {
+			return fmt.Errorf("look whether it is still %s: %w", phase.State, err)
+		}
+		if lost == "" {
+			return nil
+		}
+		if err := m.fire(undo(phase), journal.Event{Kind: journal.Moved, Text: lost}); err != nil {
+			return err
+		}
+	}
+}
+
+// reached is the phase that led to the current state.
+func (m *Machine) reached() *phases.Phase {
+	for i := range m.table {
+		if m.table[i].State == m.State() {
+			return &m.table[i]
+		}
+	}
+	return nil
+}
+
+// Abort ends the promotion by hand. A release that is applied has to be taken
+// off the targets first; then the end is Reverted.
+func (m *Machine) Abort(why string, reverted bool) error {
+	event := eventAbort
+	if reverted {
+		event = eventRevert
+	}
+	return m.fire(event, journal.Event{Kind: journal.Moved, Text: why})
+}
+
+// fire moves the state machine; beforeEvent records it.
+func (m *Machine) fire(event string, ev journal.Event) error {
+	// Never the caller's context: one that ends within Event would wedge the
+	// machine for ever (looplab/fsm#115).
+	err := m.fsm.Event(context.Background(), event, ev)
+	var canceled fsm.CanceledError
+	if errors.As(err, &canceled) && canceled.Err != nil {
+		return canceled.Err
+	}
+	return err
+}
+
+// beforeEvent is the one place where state machine and journal meet.
+func (m *Machine) beforeEvent(_ context.Context, e *fsm.Event) {
+	ev := e.Args[0].(journal.Event)
+	ev.From, ev.State = e.Src, e.Dst
+	if err := m.record(ev); err != nil {
+		e.Cancel(err)
+	}
+}
+
+// event begins an event of the current attempt.
+func (m *Machine) event(kind journal.Kind) journal.Event {
+	ev := journal.Event{Kind: kind}
+	if m.current != nil {
+		ev.Phase, ev.Attempt = m.current.Name, m.promotion.Attempt
+	}
+	return ev
+}
+
+func (m *Machine) note(host, text string) {
+	ev := m.event(journal.Note)
+	ev.Host, ev.Text = host, text
+	// A note that cannot be recorded must not stop a phase half-way; if the
+	// journal is gone, the outcome's append says so.
+	_ = m.record(ev)
+}
+
+// record appends, then shows.
+func (m *Machine) record(ev journal.Event) error {
+	ev.Promotion = m.promotion.ID
+	recorded, err := m.recorder.Append(ev)
+	if err != nil {
+		return fmt.Errorf("cannot record the %s event: %w", ev.Kind, err)
+	}
+	if m.Show != nil {
+		m.Show(recorded)
+	}
+	return nil
+}
+
+// collect returns the facts that the attempt changed, and makes what the next
+// phase sees exactly what a resume would see.
+func (m *Machine) collect() (json.RawMessage, error) {
+	parts, err := m.promotion.Facts.Parts()
+	if err != nil {
+		return nil, fmt.Errorf("encode the facts: %w", err)
+	}
+	changed := map[string]json.RawMessage{}
+	for name, part := range parts {
+		if !bytes.Equal(part, m.parts[name]) {
+			changed[name] = part
+		}
+	}
+	m.parts = parts
+	if err := m.reload(); err != nil || len(changed) == 0 {
+		return nil, err
+	}
+	return json.Marshal(changed)
+}
+
+func (m *Machine) reload() (err error) {
+	m.promotion.Facts, err = phases.Assemble(m.parts)
+	return err
+}
