@@ -1,0 +1,19 @@
+# Pin the built artifacts, check their binaries and list their closures.
+#
+# In: APP ID; rows "<name><tab><store path><tab><binary>". Out: missing=<name>
+# of artifacts without their binary, path= (references first), bytes=.
+set -eu
+tab=$(printf '\t')
+roots=/nix/var/nix/gcroots/rel/$APP/$ID
+# A login that may not write there still builds; only the collector can then
+# come between build and copy, and resume notices that.
+mkdir -p "$roots" 2>/dev/null || roots=
+set --
+while IFS=$tab read -r name path binary; do
+    if [ ! -f "$path/$binary" ] || [ ! -x "$path/$binary" ]; then echo "missing=$name"; fi
+    [ -z "$roots" ] || ln -sfn "$path" "$roots/$name"
+    set -- "$@" "$path"
+done
+closure=$(nix-store --query --requisites "$@")
+printf '%s\n' "$closure" | sed 's/^/path=/'
+printf '%s\n' "$closure" | xargs nix-store --query --size | awk '{ sum += $1 } END { printf "bytes=%.0f\n", sum }'

@@ -1,0 +1,41 @@
+# Make an applied release the confirmed one: compare and swap on its id.
+#
+# In: APP ID KEEP (how many confirmed releases stay pinned); job rows as
+# apply.sh has them. Out: confirmed=yes, or refused= with why it cannot be.
+set -eu
+umask 077
+tab=$(printf '\t')
+state=/var/lib/rel/$APP
+dir=$state/releases/$ID
+exec 9>"$state/apply.lock"
+flock -w 60 9 || { echo "refused=another apply is running" && exit 0; }
+[ ! -e "$dir/reverted" ] || { sed -e 's/^/refused=it went back: /' -e 1q "$dir/reverted" && exit 0; }
+rows=$(cat)
+changed=$(printf '%s\n' "$rows" | sed -n "s/^link$tab//p" | while IFS=$tab read -r link target; do
+    [ "$(readlink "$link")" = "$target" ] || printf '%s\n' "$link"
+done | sed 1q)
+[ -z "$changed" ] || { echo "refused=$changed points elsewhere" && exit 0; }
+
+# A revert that fires now waits for the lock, and then finds this file.
+date -u +%Y-%m-%dT%H:%M:%SZ >"$dir/confirmed.new"
+sync "$dir/confirmed.new"
+mv "$dir/confirmed.new" "$dir/confirmed"
+ln -sfn "releases/$ID" "$state/live.new"
+mv -fT "$state/live.new" "$state/live"
+sync "$dir" "$state"
+printf '{"at":"%s","what":"confirmed",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(printf '%s\n' "$rows" | sed -n "s/^ledger$tab//p")" >>"$state/ledger.jsonl"
+[ ! -d /run/systemd/system ] || systemctl stop "rel-revert-$APP-$ID.timer" 2>/dev/null || true
+
+# Unpin what is older than the releases to keep. Ids sort by their time, and
+# only promotions older than this one are touched: a newer may be under way.
+kept=0
+for old in $(find "$state/releases" -mindepth 1 -maxdepth 1 -type d | sort -r); do
+    old=$(basename "$old")
+    [ ! -e "$state/releases/$old/confirmed" ] || kept=$((kept + 1))
+    if [ "$old" != "$ID" ] && [ "$(printf '%s\n' "$old" "$ID" | sort | sed 1q)" = "$old" ]; then
+        if [ "$kept" -gt "$KEEP" ] || [ ! -e "$state/releases/$old/confirmed" ]; then
+            rm -rf "/nix/var/nix/gcroots/rel/$APP/$old"
+        fi
+    fi
+done
+echo "confirmed=yes"

@@ -1,0 +1,225 @@
+package phases
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+//go:embed receive.sh
+var receiveScript string
+
+//go:embed export.sh
+var exportScript string
+
+//go:embed import.sh
+var importScript string
+
+// batch is how many paths go in one export. All of them are arguments of one
+// nix-store, since an import ends with the first export that it reads; xargs
+// takes 128 KiB of arguments at once, a store path seldom more than 100 bytes.
+const batch = 1000
+
+// Moved is what was sent to each target.
+type Moved struct {
+	Targets map[string]Sent `json:"targets"`
+}
+
+// Sent is what one target lacked and got.
+type Sent struct {
+	Paths int `json:"paths"`
+	// Bytes went over the wire from the build host to the target.
+	Bytes int64 `json:"bytes"`
+}
+
+// InvalidError says that a target's store lacks paths after the copy.
+type InvalidError struct {
+	Host  string
+	Paths []string
+}
+
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("%s: %d paths are not valid after the copy, the first is %s", e.Host, len(e.Paths), e.Paths[0])
+}
+
+// Copy sends each target what it lacks of the release and pins it there. A
+// target that has everything costs the build host nothing, so that a rollback
+// works without one. Store paths arrive whole or not at all: an interrupted
+// copy keeps what has arrived.
+func Copy(ctx context.Context, p *Promotion) error {
+	sent := make([]Sent, len(p.Targets))
+	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
+		sent[i], err = copyTo(ctx, p, target)
+		return err
+	})
+	p.Facts.Copy = &Moved{Targets: map[string]Sent{}}
+	for i, target := range p.Targets {
+		p.Facts.Copy.Targets[target.Name()] = sent[i]
+	}
+	return err
+}
+
+func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
+	release := p.Release()
+	ready, err := receive(ctx, p, target)
+	if err != nil {
+		return Sent{}, err
+	}
+	if len(ready.missing) == 0 {
+		p.Note(target.Name(), fmt.Sprintf("has all %d paths", len(release.Closure)))
+		return Sent{}, upload(ctx, p, target)
+	}
+	// The closure's size is the most that can be missing.
+	if err := enough(target.Name(), ready.free, min(release.Bytes, leastFree)); err != nil {
+		return Sent{}, err
+	}
+	sent := Sent{Paths: len(ready.missing)}
+	started := time.Now()
+	for todo := ready.missing; len(todo) > 0; {
+		n := min(batch, len(todo))
+		bytes, err := relay(ctx, p, target, ready.accept, todo[:n])
+		sent.Bytes += bytes
+		if err != nil {
+			return sent, err
+		}
+		todo = todo[n:]
+	}
+	missing, err := invalid(ctx, p, target, release.Closure)
+	if err != nil {
+		return sent, err
+	}
+	if len(missing) > 0 {
+		return sent, &InvalidError{Host: target.Name(), Paths: missing}
+	}
+	p.Note(target.Name(), fmt.Sprintf("%d of %d paths, %s sent in %s", sent.Paths, len(release.Closure),
+		bytesText(sent.Bytes), time.Since(started).Round(100*time.Millisecond)))
+	return sent, upload(ctx, p, target)
+}
+
+// readiness is what receive.sh answers.
+type readiness struct {
+	// missing are the paths to send, references first.
+	missing []string
+	// free is the room in the store, in bytes.
+	free int64
+	// accept names the compressions that the target can undo, best first.
+	accept string
+}
+
+// receive readies the target: the promotion's folder, and the GC roots, which
+// are there before the first path so that nothing can be collected between its
+// arrival and its pinning.
+func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
+	release := p.Release()
+	var rows [][]string
+	for _, o := range release.Outputs {
+		rows = append(rows, []string{"root", o.Name, o.Path})
+	}
+	for _, path := range release.Closure {
+		rows = append(rows, []string{"path", path})
+	}
+	a, err := ask(ctx, p, target, Script{
+		Name: "receive.sh", Code: receiveScript, Stdin: table(rows...),
+		Env: map[string]string{"APP": p.Plan.App, "ID": p.ID, "STORE": storeDir},
+	})
+	if err != nil {
+		return readiness{}, err
+	}
+	kib, err := strconv.ParseInt(a.get("free"), 10, 64)
+	if err != nil {
+		return readiness{}, fmt.Errorf("%s: receive.sh did not say how much room there is", target.Name())
+	}
+	ready := readiness{free: kib << 10, accept: a.get("accept")}
+	lacks := map[string]bool{}
+	for _, path := range a.all("missing") {
+		lacks[path] = true
+	}
+	for _, path := range release.Closure {
+		if lacks[path] {
+			ready.missing = append(ready.missing, path)
+		}
+	}
+	return ready, nil
+}
+
+// relay pipes an export of the paths on the build host into an import on the
+// target, through the two connections that are open anyway: neither host needs
+// to reach the other, and the operator needs no Nix.
+func relay(ctx context.Context, p *Promotion, target Host, accept string, paths []string) (int64, error) {
+	var (
+		group, cut = errgroup.WithContext(ctx)
+		out, in    = io.Pipe()
+		meter      counter
+	)
+	group.Go(func() error {
+		_, err := p.Build.Run(cut, Script{
+			Name: "export.sh", Code: exportScript, Stdin: lines(paths),
+			Env:    map[string]string{"ACCEPT": accept},
+			Stdout: io.MultiWriter(in, &meter),
+			Line:   func(line string) { p.Line(p.Build.Name(), line) },
+		})
+		// With an error the import sees a broken stream, not a finished one.
+		in.CloseWithError(err)
+		return err
+	})
+	group.Go(func() error {
+		_, err := target.Run(cut, Script{
+			Name: "import.sh", Code: importScript, Stdin: out, Stdout: io.Discard,
+			Line: func(line string) { p.Line(target.Name(), line) },
+		})
+		out.CloseWithError(err)
+		return err
+	})
+	err := group.Wait()
+	return meter.Load(), err
+}
+
+type counter struct{ atomic.Int64 }
+
+func (c *counter) Write(b []byte) (int, error) {
+	c.Add(int64(len(b)))
+	return len(b), nil
+}
+
+// upload puts the manifest where the operator's other scripts look for it, and
+// into the promotion's own folder.
+func upload(ctx context.Context, p *Promotion, target Host) error {
+	manifest := p.Release().Manifest()
+	if err := target.Upload(ctx, releaseDir(&p.Plan, p.ID)+"/manifest.env", manifest, 0o600); err != nil {
+		return err
+	}
+	return target.Upload(ctx, p.Plan.Manifest, manifest, 0o644)
+}
+
+// releaseDir is where a target keeps what it must know of a promotion.
+func releaseDir(plan *Plan, id string) string {
+	return "/var/lib/rel/" + plan.App + "/releases/" + id
+}
+
+// copied holds while every target still has every path of the release.
+func copied(ctx context.Context, p *Promotion) (lost string, err error) {
+	reasons := make([]string, len(p.Targets))
+	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		missing, err := invalid(ctx, p, target, p.Release().Closure)
+		if len(missing) > 0 {
+			reasons[i] = fmt.Sprintf("%s no longer has %s", target.Name(), missing[0])
+		}
+		return err
+	})
+	return firstOf(reasons), err
+}
+
+func firstOf(texts []string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}

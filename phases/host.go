@@ -1,0 +1,183 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sort"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Host is what a phase needs of a machine. Its methods may be called by
+// several goroutines at once and end when their context does.
+type Host interface {
+	// Name is the alias that the operator knows the host by.
+	Name() string
+	// Run runs a script and returns what it printed. An error of a script that
+	// ran and failed has the method ExitStatus() int.
+	Run(context.Context, Script) ([]byte, error)
+	// Upload puts data at path, whole or not at all, with the given mode.
+	Upload(ctx context.Context, path string, data []byte, mode uint32) error
+	// DialContext connects to addr as the host sees it.
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Script is a program for the host's /bin/sh.
+type Script struct {
+	// Name is what errors call it.
+	Name string
+	// Code is POSIX sh; Env is its data, in values without newlines.
+	Code string
+	Env  map[string]string
+	// Stdin is the script's further input, if any.
+	Stdin io.Reader
+	// Stdout takes raw output that is not an answer; without it, the output is
+	// the answer that Run returns, capped.
+	Stdout io.Writer
+	// Line takes each line of the script's standard error, made safe to show.
+	Line func(string)
+}
+
+// exitStatus is the status a script ended with; ok is false if err says that
+// it did not get that far.
+func exitStatus(err error) (status int, ok bool) {
+	for err != nil {
+		if e, is := err.(interface{ ExitStatus() int }); is {
+			return e.ExitStatus(), true
+		}
+		u, is := err.(interface{ Unwrap() error })
+		if !is {
+			return 0, false
+		}
+		err = u.Unwrap()
+	}
+	return 0, false
+}
+
+// answer is a script's reply: key=value lines, in order.
+type answer []pair
+
+type pair struct{ key, value string }
+
+// ask runs a script and parses its answer. Lines that are no key=value are
+// refused: a host that says anything else was not understood.
+func ask(ctx context.Context, p *Promotion, host Host, s Script) (answer, error) {
+	if s.Line == nil {
+		s.Line = func(line string) { p.Line(host.Name(), line) }
+	}
+	out, err := host.Run(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return parseAnswer(host.Name(), s.Name, out)
+}
+
+func parseAnswer(host, script string, out []byte) (answer, error) {
+	var a answer
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSuffix(line, "\n")
+		key, value, ok := strings.Cut(line, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%s: %s answered %q, not key=value", host, script, clip(line))
+		}
+		a = append(a, pair{key, value})
+	}
+	return a, nil
+}
+
+// get is the first value of key, or nothing.
+func (a answer) get(key string) string {
+	for _, p := range a {
+		if p.key == key {
+			return p.value
+		}
+	}
+	return ""
+}
+
+// all are the values of key, in order.
+func (a answer) all(key string) []string {
+	var values []string
+	for _, p := range a {
+		if p.key == key {
+			values = append(values, p.value)
+		}
+	}
+	return values
+}
+
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// each runs fn for all hosts side by side and waits for all: an error on one
+// host does not cut the others short, so that what was done to each is known.
+func each(ctx context.Context, hosts []Host, fn func(ctx context.Context, i int, host Host) error) error {
+	var group errgroup.Group
+	failures := make([]error, len(hosts))
+	for i, host := range hosts {
+		group.Go(func() error {
+			failures[i] = fn(ctx, i, host)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return join(failures)
+}
+
+// HostErrors are the failures of several hosts, in the plan's order.
+type HostErrors []error
+
+func (e HostErrors) Error() string {
+	texts := make([]string, len(e))
+	for i, err := range e {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap gives errors.As the failures to search.
+func (e HostErrors) Unwrap() []error { return e }
+
+func join(failures []error) error {
+	var list HostErrors
+	for _, err := range failures {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return list
+}
+
+// table writes rows as tab-separated lines, a script's list input. Config
+// refuses values with tabs and newlines.
+func table(rows ...[]string) io.Reader {
+	var b strings.Builder
+	for _, row := range rows {
+		b.WriteString(strings.Join(row, "\t"))
+		b.WriteByte('\n')
+	}
+	return strings.NewReader(b.String())
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

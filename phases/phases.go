@@ -1,0 +1,82 @@
+// Package phases is what each step of a promotion does to the hosts. It is the
+// only package that says git, nix, ln, systemctl or curl's job.
+//
+// A [Phase] is a row of a table: its name, the state that is true once it is
+// done, and the func that does it. [Forward] is the table of a promotion,
+// [Back] that of a rollback. What a promotion was started with is its [Plan],
+// what its phases found and made are its [Facts]; a phase reads both, writes
+// only facts, and reports through [Promotion.Note] and the hosts' output.
+//
+// Every phase may be cut at any instant and run again: it looks before it
+// acts, and what it finds done it leaves.
+//
+// The scripts that run on hosts are the POSIX sh files beside the phases that
+// own them. They get their data from the environment and standard input, never
+// spliced into code, and answer in key=value lines.
+package phases
+
+import (
+	"context"
+	"time"
+)
+
+// Phase is one step of a promotion.
+type Phase struct {
+	// Name is what the phase does, and the event that moves the state machine.
+	Name string
+	// State is what is true once the phase is done. States are on disk: their
+	// spelling never changes.
+	State string
+	// Run makes State true, or returns why it could not.
+	Run func(context.Context, *Promotion) error
+	// Holds looks at the hosts and says why State is no longer true although
+	// Run once made it so; empty, if it still is. Nil means that nothing can
+	// take State away again.
+	Holds func(context.Context, *Promotion) (lost string, err error)
+	// Uncut phases are finished, not stopped, when the operator interrupts:
+	// a target must not be left between two releases.
+	Uncut bool
+	// Deadline bounds one attempt at the phase.
+	Deadline time.Duration
+}
+
+// Forward takes a new commit live.
+var Forward = []Phase{
+	{Name: "sync", State: "synced", Run: Sync, Deadline: 10 * time.Minute},
+	{Name: "verify", State: "verified", Run: Verify, Deadline: 5 * time.Minute},
+	{Name: "build", State: "built", Run: Build, Holds: built, Deadline: 3 * time.Hour},
+	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour},
+	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
+	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
+}
+
+// Back makes a recorded release live again. It needs neither the origin nor,
+// unless the release was collected on a target, the build host.
+var Back = []Phase{
+	{Name: "verify", State: "verified", Run: VerifyTargets, Deadline: 5 * time.Minute},
+	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour},
+	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
+	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
+}
+
+// Promotion is what the phases work on.
+type Promotion struct {
+	ID   string
+	Plan Plan
+	// Operator is who acts, for the targets' ledgers.
+	Operator string
+	Facts    Facts
+	// Build is the build host; nil in a rollback that does not need it.
+	Build Host
+	// Targets are in the plan's order.
+	Targets []Host
+	// Attempt numbers the run of the current phase, from 1.
+	Attempt int
+	// Note records something a phase found or did on a host, for people.
+	Note func(host, text string)
+	// Line takes a line that a host printed.
+	Line func(host, line string)
+}
+
+// site is the plan's entry for target i.
+func (p *Promotion) site(i int) Site { return p.Plan.Targets[i] }

@@ -1,0 +1,116 @@
+package phases
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Plan is everything a promotion was started with, frozen and recorded when it
+// opens. A resume goes by the recorded plan, never by today's rel.toml.
+type Plan struct {
+	App    string `json:"app"`
+	Branch string `json:"branch"`
+	// Commit is the full id of the one commit that is promoted.
+	Commit  string `json:"commit"`
+	Subject string `json:"subject,omitempty"`
+	Build   Site   `json:"build"`
+	Targets []Site `json:"targets"`
+	// Manifest is where the manifest is written on every host.
+	Manifest  string     `json:"manifest"`
+	Artifacts []Artifact `json:"artifacts"`
+	// Restart lists the units to restart, in this order.
+	Restart []string `json:"restart,omitempty"`
+	Checks  []Check  `json:"checks,omitempty"`
+	// Confirm is how long a target waits, once the release is applied, before
+	// it goes back by itself; zero turns that off.
+	Confirm Duration `json:"confirm"`
+	// OnUnhealthy says what becomes of a release that fails its checks:
+	// "revert" or "keep".
+	OnUnhealthy string `json:"on_unhealthy"`
+	// Keep is how many healthy releases stay pinned on each target.
+	Keep           int  `json:"keep"`
+	AllowDowngrade bool `json:"allow_downgrade,omitempty"`
+	// Release is set in a rollback: the recorded release to make live.
+	Release *Release `json:"release,omitempty"`
+}
+
+// Site is a host and the checkout on it.
+type Site struct {
+	// Host is the SSH alias, or user@host:port.
+	Host string `json:"host"`
+	// Repo is the checkout's folder; empty for a target that has none.
+	Repo string `json:"repo,omitempty"`
+	// FromBuild is how the build host reaches a target that it copies to by
+	// itself; empty for the address that the operator has.
+	FromBuild string `json:"from_build,omitempty"`
+}
+
+// Artifact is one flake output and the link on the target that points at the
+// binary in it.
+type Artifact struct {
+	Name   string `json:"name"`
+	Flake  string `json:"flake"`
+	Binary string `json:"binary"`
+	Link   string `json:"link"`
+}
+
+// Check is one question of the health phase.
+type Check struct {
+	Name string `json:"name"`
+	// From is "target" (through the SSH connection, as the target sees it) or
+	// "operator".
+	From string `json:"from"`
+	// URLs has one address, or several of which one must pass.
+	URLs []string `json:"urls"`
+	// Status is the HTTP status that passes.
+	Status int `json:"status"`
+	// Body must be contained in the answer; Location must be that header.
+	Body     string `json:"body,omitempty"`
+	Location string `json:"location,omitempty"`
+	// Resolve is the address to connect to instead of the URL's host.
+	Resolve string `json:"resolve,omitempty"`
+	// Insecure leaves the certificate unchecked; CA (PEM) is trusted beside
+	// the operator's own roots.
+	Insecure bool   `json:"insecure,omitempty"`
+	CA       string `json:"ca,omitempty"`
+	// Failures before StartPeriod is over are not held against the release; a
+	// probe is sent every Interval and may take Timeout; Successes in a row
+	// pass; Deadline is the end.
+	StartPeriod Duration `json:"start_period"`
+	Interval    Duration `json:"interval"`
+	Timeout     Duration `json:"timeout"`
+	Successes   int      `json:"successes"`
+	Deadline    Duration `json:"deadline"`
+}
+
+// Short is the abbreviated commit.
+func (p *Plan) Short() string { return Short(p.Commit) }
+
+// Short abbreviates a commit to the seven digits that people know it by.
+func Short(commit string) string { return commit[:min(7, len(commit))] }
+
+// Duration is a time.Duration that is written as "2m0s" in JSON.
+type Duration time.Duration
+
+// MarshalJSON writes the duration as Go prints it.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// UnmarshalJSON reads what time.ParseDuration takes.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	return d.UnmarshalText([]byte(s))
+}
+
+// UnmarshalText reads what time.ParseDuration takes.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as \"90s\" or \"2m\"", b)
+	}
+	*d = Duration(v)
+	return nil
+}

@@ -1,0 +1,62 @@
+# Start the job on a target, or find it running, and follow it to its end.
+#
+# In: DIR (the promotion's folder), VERB (apply or revert), REASON, ATTEMPT,
+# DEADLINE (seconds); on standard input the job's rows, a line "---" and
+# apply.sh itself. The job's log goes to standard error.
+# Out: end=<result.json, or why it went back>, lost=yes if the job died.
+set -eu
+umask 077
+case $VERB in
+apply) end=$DIR/result.json ;;
+*) end=$DIR/reverted ;;
+esac
+state=$(dirname "$(dirname "$DIR")")
+log=$DIR/apply.log
+mkdir -p "$DIR"
+
+while IFS= read -r row && [ "$row" != --- ]; do printf '%s\n' "$row"; done >"$DIR/job.new"
+cat >"$DIR/apply.sh.new"
+
+idle() { flock -n "$state/apply.lock" true; }
+
+offset=0
+if idle; then
+    mv "$DIR/job.new" "$DIR/job"
+    mv "$DIR/apply.sh.new" "$DIR/apply.sh"
+    # Kept under the attempt's number: nothing that happened is overwritten.
+    for old in result.json reverted armed stuck; do
+        [ "$VERB" != apply ] || [ ! -e "$DIR/$old" ] || mv "$DIR/$old" "$DIR/$old.before-$ATTEMPT"
+    done
+    touch "$log"
+    offset=$(wc -c <"$log")
+    unit=rel-$VERB-$(basename "$state")-$(basename "$DIR")-$ATTEMPT
+    if [ -d /run/systemd/system ]; then
+        # shellcheck disable=SC2016 # the inner shell expands them
+        systemd-run --quiet --collect --unit="$unit" --setenv=PATH="$PATH" \
+            /bin/sh -c 'exec /bin/sh "$1/apply.sh" "$2" "$1" "$3" 2>>"$1/apply.log"' "$unit" "$DIR" "$VERB" "$REASON"
+    else
+        setsid /bin/sh "$DIR/apply.sh" "$VERB" "$DIR" "$REASON" </dev/null >/dev/null 2>>"$log" &
+    fi
+else
+    rm -f "$DIR/job.new" "$DIR/apply.sh.new"
+fi
+
+follow() {
+    size=$(wc -c <"$log")
+    [ "$size" -le "$offset" ] || tail -c +$((offset + 1)) "$log" | head -c $((size - offset)) >&2
+    offset=$size
+}
+stop=$(($(date +%s) + DEADLINE))
+quiet=0
+while [ ! -e "$end" ] && [ "$(date +%s)" -lt "$stop" ]; do
+    follow
+    # Between its start and its taking the lock a job looks dead for a moment.
+    if idle; then quiet=$((quiet + 1)); else quiet=0; fi
+    if [ "$quiet" -gt 40 ] && [ ! -e "$end" ]; then
+        echo "lost=yes"
+        exit 0
+    fi
+    sleep 0.25
+done
+follow
+if [ -e "$end" ]; then sed -e 's/^/end=/' -e 1q "$end"; fi

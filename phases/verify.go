@@ -1,0 +1,167 @@
+package phases
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+)
+
+//go:embed checkout.sh
+var checkoutScript string
+
+//go:embed ancestor.sh
+var ancestorScript string
+
+// storeDir is where every Nix keeps its store unless it was compiled not to.
+const storeDir = "/nix/store"
+
+// leastFree is the room, in bytes, below which a promotion does not begin: a
+// store that is full in the middle of a copy or a build leaves a host that
+// nobody can work on. The copy compares what it has to send with what is free.
+const leastFree = 256 << 20
+
+// Verified is what the targets looked like before the release came.
+type Verified struct {
+	Targets map[string]TargetBefore `json:"targets"`
+}
+
+// TargetBefore is what one target ran before.
+type TargetBefore struct {
+	Live   string            `json:"live,omitempty"`
+	Commit string            `json:"commit,omitempty"`
+	Links  map[string]string `json:"links"`
+}
+
+// Verify makes sure that everything a promotion needs is there before the
+// long work begins. It only reads.
+func Verify(ctx context.Context, p *Promotion) error {
+	hosts, repos := p.checkouts()
+	err := each(ctx, hosts, func(ctx context.Context, i int, host Host) error {
+		return verifyCheckout(ctx, p, host, repos[i], i == 0)
+	})
+	if err != nil {
+		return err
+	}
+	if err := VerifyTargets(ctx, p); err != nil {
+		return err
+	}
+	return verifyForward(ctx, p)
+}
+
+// VerifyTargets is the part of Verify that a rollback needs.
+func VerifyTargets(ctx context.Context, p *Promotion) error {
+	looks := make([]*Look, len(p.Targets))
+	err := each(ctx, p.Targets, func(ctx context.Context, i int, host Host) (err error) {
+		if looks[i], err = p.look(ctx, host); err != nil {
+			return err
+		}
+		return verifyTarget(p, host.Name(), looks[i])
+	})
+	if err != nil {
+		return err
+	}
+	before := &Verified{Targets: map[string]TargetBefore{}}
+	for i, host := range p.Targets {
+		l := looks[i]
+		before.Targets[host.Name()] = TargetBefore{Live: l.Live, Commit: l.LiveCommit, Links: l.Links}
+		p.Note(host.Name(), "ready; "+runsNow(l))
+	}
+	p.Facts.Verify = before
+	return nil
+}
+
+func runsNow(l *Look) string {
+	if l.Live == "" {
+		return "no release yet"
+	}
+	return "runs " + l.Live
+}
+
+func verifyCheckout(ctx context.Context, p *Promotion, host Host, repo string, builds bool) error {
+	a, err := ask(ctx, p, host, Script{Name: "checkout.sh", Code: checkoutScript, Env: map[string]string{
+		"REPO": repo, "STORE": storeDir, "BUILDS": strconv.FormatBool(builds),
+	}})
+	if err != nil {
+		return err
+	}
+	if head := a.get("head"); head != p.Plan.Commit {
+		return &Refusal{Reason: CommitsDiffer, Host: host.Name(), Thing: repo, Items: []string{head}}
+	}
+	if dirty := a.all("item"); len(dirty) > 0 {
+		return &Refusal{Reason: Dirty, Host: host.Name(), Thing: repo, Items: dirty}
+	}
+	if !builds {
+		return nil
+	}
+	if a.get("nix") == "" {
+		return &Refusal{Reason: NoNix, Host: host.Name(), Thing: a.get("nix_error")}
+	}
+	kib, _ := strconv.ParseInt(a.get("free"), 10, 64)
+	if err := enough(host.Name(), kib<<10, leastFree); err != nil {
+		return err
+	}
+	p.Note(host.Name(), "at "+p.Plan.Short()+", clean; "+a.get("nix"))
+	return nil
+}
+
+func verifyTarget(p *Promotion, host string, l *Look) error {
+	r := &Refusal{Host: host}
+	var missing []string
+	for _, unit := range p.Plan.Restart {
+		if u := l.Units[unit]; u.Load != "loaded" {
+			missing = append(missing, unit)
+		}
+	}
+	switch {
+	case !l.Root:
+		r.Reason, r.Thing = NotRoot, l.User
+	case l.Nix == "":
+		r.Reason, r.Thing = NoNix, l.NixError
+	case !l.Systemd && len(p.Plan.Restart) > 0:
+		r.Reason = NoSystemd
+	case len(missing) > 0:
+		r.Reason, r.Items = NoUnit, missing
+	case len(l.Occupied) > 0:
+		r.Reason, r.Items = Occupied, l.Occupied
+	case len(l.NoFolder) > 0:
+		r.Reason, r.Items = NoFolder, l.NoFolder
+	case l.Pending != "" && l.Pending != p.ID:
+		r.Reason, r.Thing = Unconfirmed, l.Pending
+	default:
+		return enough(host, l.Free, leastFree)
+	}
+	return r
+}
+
+// verifyForward refuses a commit that the live one does not lead to: whoever
+// promotes from a stale clone would silently take others' work off production.
+func verifyForward(ctx context.Context, p *Promotion) error {
+	if p.Plan.AllowDowngrade {
+		return nil
+	}
+	for _, target := range p.Targets {
+		live := p.Facts.Verify.Targets[target.Name()].Commit
+		if live == "" || live == p.Plan.Commit {
+			continue
+		}
+		a, err := ask(ctx, p, p.Build, Script{Name: "ancestor.sh", Code: ancestorScript, Env: map[string]string{
+			"REPO": p.Plan.Build.Repo, "OLD": live, "NEW": p.Plan.Commit,
+		}})
+		if err != nil {
+			return err
+		}
+		if a.get("ancestor") != "yes" {
+			return &Refusal{Reason: Downgrade, Host: target.Name(), Thing: live}
+		}
+	}
+	return nil
+}
+
+func enough(host string, free, needed int64) error {
+	if free >= needed {
+		return nil
+	}
+	return &Refusal{Reason: NoRoom, Host: host, Thing: storeDir,
+		Items: []string{fmt.Sprintf("%d MiB free, %d MiB needed", free>>20, needed>>20)}}
+}
