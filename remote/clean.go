@@ -1,0 +1,67 @@
+package remote
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// lineCap is the most of one line that is kept.
+const lineCap = 4 << 10
+
+// Clean makes text from a host safe to show and to record: escape sequences
+// are taken out whole, then every control character that is left (C0 but for
+// newline and tab, DEL, C1, and the marks that reorder or hide text), and what
+// is not UTF-8 shows as U+FFFD.
+func Clean(text string) string {
+	text = ansi.Strip(strings.ToValidUTF8(text, "\uFFFD"))
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		// Cf are the format characters: bidi overrides, zero-width marks.
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// lineWriter cuts what is written to it into clean lines. A carriage return
+// ends a line too: it is how progress is drawn over what stood there.
+type lineWriter struct {
+	emit func(string)
+	rest []byte
+	// tail are the last lines, for the error if there is one.
+	tail []string
+}
+
+// tailLines is how many lines a failure repeats.
+const tailLines = 30
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	for _, c := range b {
+		switch {
+		case c == '\n' || c == '\r':
+			w.flush()
+		case len(w.rest) < lineCap:
+			w.rest = append(w.rest, c)
+		}
+	}
+	return len(b), nil
+}
+
+func (w *lineWriter) flush() {
+	line := Clean(string(w.rest))
+	w.rest = w.rest[:0]
+	if strings.TrimSpace(line) == "" {
+		return
+	}
+	if w.tail = append(w.tail, line); len(w.tail) > tailLines {
+		w.tail = w.tail[1:]
+	}
+	if w.emit != nil {
+		w.emit(line)
+	}
+}

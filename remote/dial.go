@@ -1,0 +1,156 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// dialTimeout bounds the TCP connect where the configuration has no
+	// ConnectTimeout: long enough for three SYNs on a bad network.
+	dialTimeout = 15 * time.Second
+	// handshakeTimeout bounds everything from the version exchange to the end
+	// of authentication; x/crypto's own timeout ends with the TCP connect. A
+	// passphrase or the touch of a key may be waited for within it.
+	handshakeTimeout = 90 * time.Second
+	// A keepalive is sent every keepaliveInterval; after keepaliveMisses
+	// without an answer the connection is given up.
+	keepaliveInterval = 5 * time.Second
+	keepaliveMisses   = 3
+	// sessions is how many run at once on a connection. sshd allows ten
+	// unless MaxSessions says otherwise.
+	sessions = 8
+)
+
+// Dialer opens connections to hosts.
+type Dialer struct {
+	// ConfigFile is the SSH configuration to read; empty for OpenSSH's own.
+	ConfigFile string
+	// Ask puts a question to the operator; nil where there is no terminal.
+	Ask func(question string, secret bool) (string, error)
+}
+
+// Dial connects to the host that the operator calls alias.
+func (d *Dialer) Dial(ctx context.Context, alias string) (*Host, error) {
+	s, err := resolve(ctx, d.ConfigFile, alias)
+	if err != nil {
+		return nil, err
+	}
+	return d.connect(ctx, s)
+}
+
+func (d *Dialer) connect(ctx context.Context, s *settings) (*Host, error) {
+	via, err := d.jump(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	host, err := d.handshake(ctx, s, via)
+	if err != nil {
+		via.close()
+		return nil, err
+	}
+	return host, nil
+}
+
+// way is how a TCP connection to a host is made: from here, or through the
+// hosts that were opened for it.
+type way struct{ hops []*Host }
+
+func (w *way) dial(ctx context.Context, s *settings) (net.Conn, error) {
+	timeout := s.connectTimeout
+	if timeout == 0 {
+		timeout = dialTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if len(w.hops) == 0 {
+		return new(net.Dialer).DialContext(ctx, "tcp", s.address())
+	}
+	return w.hops[len(w.hops)-1].DialContext(ctx, "tcp", s.address())
+}
+
+func (w *way) close() {
+	for _, hop := range w.hops {
+		hop.Close()
+	}
+}
+
+// jump opens the hosts that ProxyJump names, each through the one before.
+func (d *Dialer) jump(ctx context.Context, s *settings) (*way, error) {
+	via := new(way)
+	for _, name := range s.jumps {
+		hop, err := resolve(ctx, d.ConfigFile, strings.TrimPrefix(name, "ssh://"))
+		if err != nil {
+			via.close()
+			return nil, err
+		}
+		host, err := d.handshake(ctx, hop, via)
+		if err != nil {
+			via.close()
+			return nil, fmt.Errorf("on the way to %s: %w", s.alias, err)
+		}
+		via = &way{hops: append(via.hops, host)}
+	}
+	return via, nil
+}
+
+func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, error) {
+	keys, err := d.hostKeys(s)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := via.dial(ctx, s)
+	if err != nil {
+		return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
+	}
+	ring := &keyring{dialer: d, settings: s}
+	defer ring.close()
+	var refused error
+	config := &ssh.ClientConfig{
+		User:              s.user,
+		Auth:              []ssh.AuthMethod{ssh.PublicKeysCallback(ring.signers)},
+		HostKeyAlgorithms: keys.algorithms(),
+		HostKeyCallback: func(name string, remote net.Addr, key ssh.PublicKey) error {
+			refused = keys.check(name, remote, key)
+			return refused
+		},
+	}
+	client, err := clientConn(ctx, conn, s.address(), config)
+	switch {
+	case err == nil:
+		return newHost(s.alias, client, conn, ring.used, via), nil
+	case refused != nil:
+		return nil, refused
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		return nil, &AuthError{Host: s.alias, User: s.user, Address: s.address(), Offered: ring.offered, Skipped: ring.skipped}
+	}
+	return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
+}
+
+// clientConn does the handshake within its deadline, and closes conn if it
+// fails. Connections through a jump host know no deadlines: what ends them is
+// that they are closed.
+func clientConn(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, handshakeTimeout,
+		fmt.Errorf("the SSH handshake took longer than %s", handshakeTimeout))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	if !stop() && err == nil {
+		err = errors.New("the connection was closed")
+	}
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	return ssh.NewClient(c, channels, requests), nil
+}

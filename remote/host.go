@@ -1,0 +1,120 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Host is an open connection to a host. Its methods may be called by several
+// goroutines; Close ends it.
+type Host struct {
+	name   string
+	client *ssh.Client
+	conn   net.Conn
+	key    string
+	via    *way
+	// slots bounds the sessions that are open at once.
+	slots chan struct{}
+	done  chan struct{}
+}
+
+func newHost(name string, client *ssh.Client, conn net.Conn, key string, via *way) *Host {
+	h := &Host{name: name, client: client, conn: conn, key: key, via: via,
+		slots: make(chan struct{}, sessions), done: make(chan struct{})}
+	go func() {
+		_ = client.Wait()
+		close(h.done)
+	}()
+	go h.keepalive()
+	return h
+}
+
+// Name is what the operator calls the host.
+func (h *Host) Name() string { return h.name }
+
+// Key is the fingerprint of the operator's key that the host let in.
+func (h *Host) Key() string { return h.key }
+
+// Close ends the connection. Scripts that run go on running on the host.
+func (h *Host) Close() error {
+	err := h.client.Close()
+	h.conn.Close()
+	if h.via != nil {
+		h.via.close()
+	}
+	return err
+}
+
+// keepalive notices a connection that has died without a word, as those of a
+// laptop that slept or changed its network do.
+func (h *Host) keepalive() {
+	tick := time.NewTicker(keepaliveInterval)
+	defer tick.Stop()
+	answers := make(chan error, 1)
+	for waiting, misses := false, 0; ; {
+		select {
+		case <-h.done:
+			return
+		case err := <-answers:
+			waiting, misses = false, 0
+			if err != nil {
+				h.conn.Close()
+				return
+			}
+		case <-tick.C:
+			if !waiting {
+				waiting = true
+				go func() {
+					_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
+					answers <- err
+				}()
+			} else if misses++; misses >= keepaliveMisses {
+				h.conn.Close()
+				return
+			}
+		}
+	}
+}
+
+// DialContext connects to addr as the host sees it.
+func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := h.client.DialContext(ctx, network, addr)
+	var refused *ssh.OpenChannelError
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
+		return nil, &LostError{Host: h.name, Err: errors.New("its sshd forbids forwarding (AllowTcpForwarding)")}
+	case errors.As(err, &refused):
+		return nil, errors.New(Clean(refused.Message) + ": " + addr + " on " + h.name)
+	case ctx.Err() != nil:
+		return nil, err
+	}
+	return nil, &LostError{Host: h.name, Err: err}
+}
+
+// session opens a session once one of the connection's slots is free.
+func (h *Host) session(ctx context.Context) (*ssh.Session, func(), error) {
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	free := func() { <-h.slots }
+	// NewSession waits for the host without a deadline (golang/go#26643).
+	stop := context.AfterFunc(ctx, func() { h.conn.Close() })
+	session, err := h.client.NewSession()
+	if !stop() {
+		free()
+		return nil, nil, context.Cause(ctx)
+	}
+	if err != nil {
+		free()
+		return nil, nil, &LostError{Host: h.name, Err: err}
+	}
+	return session, free, nil
+}

@@ -1,0 +1,121 @@
+// Package remote is how a host is reached: the operator's SSH configuration,
+// host keys, agents, sessions and uploads. It is the only package with sockets.
+//
+// A [Dialer] turns the name an operator types into a [Host]: it asks OpenSSH
+// what its configuration says of that name (`ssh -G`) and obeys it, so that a
+// host is reached as `ssh NAME` reaches it, and refused where ssh refuses it.
+// What cannot be obeyed is refused by name. A Host is one connection, held for
+// the run, with many sessions on it. Scripts run in /bin/sh whatever the login
+// shell is, with their data apart from their code.
+//
+// Whatever a host prints is hostile: it is cleaned of control sequences before
+// it reaches anyone, and capped.
+package remote
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ExitError says that a script ran on a host and failed.
+type ExitError struct {
+	Host   string
+	Script string
+	Status int
+	// Tail are the last lines it printed, made safe to show.
+	Tail []string
+}
+
+func (e *ExitError) Error() string {
+	s := fmt.Sprintf("%s: %s failed with status %d", e.Host, e.Script, e.Status)
+	if n := len(e.Tail); n > 0 {
+		s += ": " + e.Tail[n-1]
+	}
+	return s
+}
+
+// ExitStatus is the script's exit status.
+func (e *ExitError) ExitStatus() int { return e.Status }
+
+// LostError says that the connection ended under a script: what the script
+// did, and whether it still runs, is not known.
+type LostError struct {
+	Host string
+	Err  error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%s: the connection was lost: %v", e.Host, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// Lost tells callers that do not know this package that the host, not what
+// runs on it, is to blame.
+func (e *LostError) Lost() bool { return true }
+
+// DialError says that a host could not be reached.
+type DialError struct {
+	// Host is what the operator calls it, Address where it was looked for.
+	Host, Address string
+	Err           error
+}
+
+func (e *DialError) Error() string {
+	return fmt.Sprintf("%s: cannot reach %s: %v", e.Host, e.Address, e.Err)
+}
+
+func (e *DialError) Unwrap() error { return e.Err }
+
+// AuthError says that a host was reached and let none of our keys in.
+type AuthError struct {
+	Host, User, Address string
+	// Offered are the keys that were tried; Skipped those that could not be,
+	// with the reason.
+	Offered, Skipped []string
+}
+
+func (e *AuthError) Error() string {
+	offered := "no keys"
+	if len(e.Offered) > 0 {
+		offered = strings.Join(e.Offered, ", ")
+	}
+	s := fmt.Sprintf("%s: %s@%s accepted none of the keys offered: %s", e.Host, e.User, e.Address, offered)
+	if len(e.Skipped) > 0 {
+		s += "; not offered: " + strings.Join(e.Skipped, ", ")
+	}
+	return s
+}
+
+// HostKeyError says that a host did not prove that it is the one on record.
+type HostKeyError struct {
+	Host, Address string
+	// Got is the fingerprint of the key it showed.
+	Got string
+	// Known are the keys on record, each with its file and line; empty if the
+	// host is unknown.
+	Known []string
+	// File is where a new key would be recorded.
+	File string
+	// Line is the record to add there, if the key is the right one.
+	Line string
+}
+
+func (e *HostKeyError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("%s: the host key of %s (%s) is not known", e.Host, e.Address, e.Got)
+	}
+	return fmt.Sprintf("%s: the host key of %s has changed: it shows %s, on record is %s",
+		e.Host, e.Address, e.Got, strings.Join(e.Known, ", "))
+}
+
+// ConfigError says that the SSH configuration of a host asks for something
+// that cannot be done here.
+type ConfigError struct{ Host, Option, Reason string }
+
+func (e *ConfigError) Error() string {
+	if e.Option == "" {
+		return fmt.Sprintf("%s: %s", e.Host, e.Reason)
+	}
+	return fmt.Sprintf("%s: its ssh configuration has %s, which %s", e.Host, e.Option, e.Reason)
+}

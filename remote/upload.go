@@ -1,0 +1,64 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	scp "github.com/bramvdbogaerde/go-scp"
+)
+
+//go:embed settle.sh
+var settleScript string
+
+// safePath are the remote names that go to scp. The library quotes them as Go
+// does, not as a shell does: $ and backticks would be live.
+var safePath = regexp.MustCompile(`^/[A-Za-z0-9._/+@%=-]+$`)
+
+// uploadCap bounds what is held in memory to be sent.
+const uploadCap = 1 << 20
+
+// Upload puts data at the absolute path name, whole or not at all: it goes to a
+// temporary name beside it, is compared there by size and SHA-256, synced, and
+// renamed. The library neither sends files atomically nor says why a host
+// refused one, so nothing it reports is relied on.
+func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32) error {
+	if !safePath.MatchString(name) || path.Clean(name) != name {
+		return fmt.Errorf("%s: cannot upload to %q: only letters, digits and ._/+@%%=- are safe in its name", h.name, name)
+	}
+	if len(data) > uploadCap {
+		return fmt.Errorf("%s: cannot upload %d bytes to %s: the most is %d", h.name, len(data), name, uploadCap)
+	}
+	temporary := path.Join(path.Dir(name), ".rel-"+strings.ToLower(rand.Text()))
+	sent := h.send(ctx, temporary, data)
+	sum := sha256.Sum256(data)
+	_, err := h.Run(ctx, Script{Name: "settle.sh", Code: settleScript, Env: map[string]string{
+		"FROM": temporary, "TO": name, "MODE": fmt.Sprintf("%04o", mode), "SHA256": hex.EncodeToString(sum[:]),
+	}})
+	if err != nil && sent != nil {
+		return fmt.Errorf("%s: upload %s: %w (%w)", h.name, name, sent, err)
+	}
+	return err
+}
+
+func (h *Host) send(ctx context.Context, name string, data []byte) error {
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	client, err := scp.NewClientBySSH(h.client)
+	if err != nil {
+		return &LostError{Host: h.name, Err: err}
+	}
+	defer client.Close()
+	return client.Copy(ctx, bytes.NewReader(data), name, "0600", int64(len(data)))
+}
