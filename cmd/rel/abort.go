@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
+)
+
+type abortCmd struct {
+	ID      string `arg:"" help:"Promotion to give up."`
+	Message string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
+}
+
+// Run ends a stopped promotion. Targets that it may have changed are put back
+// first; those that went back by themselves are left as they are.
+func (c *abortCmd) Run(ctx context.Context, h *house) error {
+	if err := h.openJournal(); err != nil {
+		return err
+	}
+	name, release, err := h.journal.Acquire()
+	if err != nil {
+		return err
+	}
+	defer release()
+	history, err := h.history()
+	if err != nil {
+		return err
+	}
+	past, err := find(history, c.ID)
+	if err != nil {
+		return err
+	}
+	if past.Ended() {
+		return &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID}
+	}
+	if err := h.openPrinter(); err != nil {
+		return err
+	}
+	name(past.ID)
+	ctx, stop := h.interruptible(ctx)
+	defer stop()
+	p := h.promotion()
+	p.ID, p.Plan, p.Attempt = past.ID, past.Start.Plan, past.Attempts("apply")
+	m, err := machine.Resume(h.journal, p, past, h.show)
+	if err != nil {
+		return err
+	}
+	// A later promotion went on from what this one left; putting back what was
+	// before would take that one off the targets.
+	if past.Touched() && history.Overtaken(past) == nil {
+		if err := h.reach(ctx, p, machine.Rollback); err != nil {
+			return err
+		}
+		if err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
+			return err
+		}
+	}
+	if err := m.Abort(c.Message, past.Touched()); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.std.out, "%s %s\n", p.ID, m.State())
+	return nil
+}

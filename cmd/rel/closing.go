@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
+)
+
+// lookTimeout bounds the last look at the targets: the words that end a
+// failure must come, also where the failure is a network that died.
+const lookTimeout = 8 * time.Second
+
+// fail ends a failure with what failed, what the targets run now, what to type
+// next and where the log is, and returns the exit status.
+func (h *house) fail(ctx context.Context, err error) int {
+	e := explain(err)
+	standing := h.standing(ctx)
+	if h.printer != nil {
+		h.printer.close()
+	}
+	red := h.failPaint()
+	fmt.Fprintf(h.std.err, "%s %s\n", red("rel:"), remote.Clean(e.what))
+	for _, line := range e.detail {
+		fmt.Fprintf(h.std.err, "         %s\n", remote.Clean(line))
+	}
+	if e.code == exitUsage {
+		if e.cure != "" {
+			fmt.Fprintf(h.std.err, "next:    %s\n", e.cure)
+		}
+		return e.code
+	}
+	for _, line := range standing {
+		fmt.Fprintf(h.std.err, "targets: %s\n", line)
+	}
+	fmt.Fprintf(h.std.err, "next:    %s\n", h.next(err, e))
+	if path := h.logPath(err); path != "" {
+		fmt.Fprintf(h.std.err, "log:     %s\n", path)
+	}
+	return e.code
+}
+
+func (h *house) failPaint() func(string) string {
+	isTTY := false
+	if h.std.tty != nil {
+		_, isTTY = h.std.tty()
+	}
+	return func(text string) string { return h.paint(isTTY)(red, text) }
+}
+
+// next is the command to type: first what mends the cause, then what goes on.
+func (h *house) next(err error, e explanation) string {
+	var phase *machine.PhaseError
+	if !errors.As(err, &phase) {
+		if e.cure == "" {
+			return "rel log"
+		}
+		return e.cure
+	}
+	resume := "rel resume " + h.work.ID
+	if e.cure == "" {
+		return resume
+	}
+	return e.cure + "; then " + resume
+}
+
+// logPath is the log of the attempt that failed, or the folder of the logs.
+func (h *house) logPath(err error) string {
+	var phase *machine.PhaseError
+	if h.journal == nil {
+		return ""
+	}
+	if errors.As(err, &phase) && phase.Attempt > 0 {
+		return h.journal.OutputPath(h.work.ID, phase.Phase, phase.Attempt)
+	}
+	return h.journal.Path()
+}
+
+// standing says what each target runs now, as far as it can still be asked.
+func (h *house) standing(ctx context.Context) []string {
+	if h.work == nil || len(h.work.Targets) == 0 {
+		return []string{"unchanged; nothing was begun"}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+	defer cancel()
+	history, _ := h.history() // a damaged journal has no names for releases
+	lines := make([]string, len(h.work.Targets))
+	var wait sync.WaitGroup
+	for i, target := range h.work.Targets {
+		wait.Go(func() { lines[i] = target.Name() + " " + h.runs(ctx, target, history) })
+	}
+	wait.Wait()
+	return lines
+}
+
+func (h *house) runs(ctx context.Context, target phases.Host, history machine.History) string {
+	if open, ok := target.(*host); ok && !open.connected() {
+		return "was not reached; nothing was changed by this run"
+	}
+	look, err := phases.LookAt(ctx, target, nil, &h.work.Plan, h.work.ID)
+	if err != nil {
+		return "cannot be asked any more: " + remote.Clean(err.Error())
+	}
+	text := "runs " + nameOf(look, &h.work.Plan, history)
+	if look.Pending != "" {
+		text += "; " + look.Pending + " is not confirmed, and goes back by itself if it is not in time"
+	}
+	if look.Stuck != "" {
+		text += "; it could not be put back whole: " + look.Stuck
+	}
+	return text
+}
+
+// nameOf finds the recorded release that all links point into.
+func nameOf(look *phases.Look, plan *phases.Plan, history machine.History) string {
+	present := 0
+	for _, a := range plan.Artifacts {
+		if look.Links[a.Link] != "" {
+			present++
+		}
+	}
+	if present == 0 {
+		return "no release"
+	}
+	// The newest that fits: promotions of one commit share a release.
+	for i := len(history) - 1; i >= 0; i-- {
+		if r := history[i].Release(); r != nil && look.Runs(r) {
+			return fmt.Sprintf("%s (%s)", phases.Short(r.Commit), history[i].ID)
+		}
+	}
+	var parts []string
+	for _, a := range plan.Artifacts {
+		parts = append(parts, fmt.Sprintf("%s -> %s", a.Link, orNothing(look.Links[a.Link])))
+	}
+	return "no release that the journal knows: " + strings.Join(parts, ", ")
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// succeed says what came of a promotion: the result, on stdout.
+func (h *house) succeed(p *phases.Promotion) error {
+	h.printer.close()
+	var hosts []string
+	for _, t := range p.Targets {
+		hosts = append(hosts, t.Name())
+	}
+	if h.globals.Progress != "json" {
+		fmt.Fprintf(h.std.out, "%s healthy on %s: %s\n", p.ID, strings.Join(hosts, ", "), p.Release().Subject)
+	}
+	return nil
+}

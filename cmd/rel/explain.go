@@ -1,0 +1,218 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
+)
+
+// The exit statuses, as `rel --help` lists them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitPerson      = 3
+	exitReverted    = 4
+	exitHeld        = 5
+	exitRefused     = 6
+	exitUnreachable = 7
+	exitDamaged     = 9
+	exitUsage       = 80
+	exitInterrupted = 130
+)
+
+// explanation is an error in the operator's words.
+type explanation struct {
+	code int
+	// what failed, in one line; detail has the lines that show why.
+	what   string
+	detail []string
+	// cure is the next thing to type or to do; empty where it depends on the
+	// promotion.
+	cure string
+}
+
+// explain is the one place that gives errors words, hints and exit statuses.
+func explain(err error) explanation {
+	var (
+		e     explanation
+		phase *machine.PhaseError
+		hosts phases.HostErrors
+		exit  *remote.ExitError
+	)
+	if errors.As(err, &phase) && phase.Interrupted {
+		return explanation{code: exitInterrupted, what: phase.Phase + ": stopped by the operator"}
+	}
+	if phase != nil {
+		err = phase.Err
+	}
+	if errors.As(err, &hosts) {
+		e = explainAll(hosts)
+	} else {
+		e = explainOne(err)
+	}
+	if phase != nil {
+		e.what = phase.Phase + " failed: " + e.what
+	}
+	if errors.As(err, &exit) && e.detail == nil {
+		e.detail = exit.Tail
+	}
+	return e
+}
+
+// explainAll explains the failures of several hosts as the gravest of them.
+func explainAll(hosts phases.HostErrors) explanation {
+	gravity := map[int]int{exitPerson: 3, exitReverted: 2, exitUnreachable: 1}
+	all := explainOne(hosts[0])
+	for _, err := range hosts[1:] {
+		e := explainOne(err)
+		all.detail = append(all.detail, e.what)
+		all.detail = append(all.detail, e.detail...)
+		if gravity[e.code] > gravity[all.code] {
+			all.code, all.cure = e.code, e.cure
+		}
+	}
+	return all
+}
+
+func explainOne(err error) explanation {
+	if e, ok := explainHost(err); ok {
+		return e
+	}
+	var (
+		refusal   *phases.Refusal
+		apply     *phases.ApplyError
+		unhealthy *phases.UnhealthyError
+		confirm   *phases.UnconfirmedError
+		back      *alreadyRolledBackError
+		refused   *refusedError
+		id        *idError
+		usage     *usageError
+		config    *configError
+		lost      *phases.LostJobError
+	)
+	switch {
+	case errors.As(err, &refusal):
+		return explainRefusal(refusal)
+	case errors.As(err, &apply):
+		return explainApply(apply)
+	case errors.As(err, &unhealthy):
+		return explainUnhealthy(unhealthy)
+	case errors.As(err, &confirm), errors.As(err, &lost):
+		return explanation{code: exitPerson, what: err.Error()}
+	case errors.As(err, &back):
+		return explanation{code: exitRefused, what: err.Error(), cure: "rel start --again -m WHY, if it is to go live all the same"}
+	case errors.As(err, &refused):
+		return explanation{code: exitRefused, what: err.Error(), cure: refused.Next}
+	case errors.As(err, &id):
+		return explanation{code: exitUsage, what: err.Error(), cure: "rel log"}
+	case errors.As(err, &usage):
+		return explanation{code: exitUsage, what: err.Error(), cure: "rel --help"}
+	case errors.As(err, &config):
+		// There may be several: all of them are shown.
+		first, rest, _ := strings.Cut(err.Error(), "\n")
+		e := explanation{code: exitUsage, what: first}
+		if rest != "" {
+			e.detail = strings.Split(rest, "\n")
+		}
+		return e
+	}
+	return explainJournal(err)
+}
+
+func explainJournal(err error) explanation {
+	var (
+		busy    *journal.BusyError
+		claimed *journal.ClaimedError
+		damaged *journal.DamagedError
+		chain   *journal.ChainError
+		newer   *journal.NewerError
+	)
+	e := explanation{code: exitFailed, what: err.Error()}
+	switch {
+	case errors.As(err, &busy):
+		e.code, e.cure = exitHeld, "try again in a moment"
+	case errors.As(err, &claimed):
+		e.code, e.cure = exitHeld, "wait for it: rel log "+claimed.Holder.Promotion
+	case errors.As(err, &damaged):
+		e.code, e.cure = exitDamaged, "there is no backup that is whole"
+		if damaged.Backup != "" {
+			e.cure = fmt.Sprintf("cp %s %s", damaged.Backup, damaged.Path)
+		}
+	case errors.As(err, &chain):
+		e.code, e.cure = exitDamaged, "rel log --verify"
+	case errors.As(err, &newer):
+		e.code, e.cure = exitUsage, "use the newer rel"
+	}
+	return e
+}
+
+// explainHost is for hosts that cannot be reached or do not let us in.
+func explainHost(err error) (explanation, bool) {
+	var (
+		dial   *remote.DialError
+		auth   *remote.AuthError
+		key    *remote.HostKeyError
+		config *remote.ConfigError
+		lost   *remote.LostError
+	)
+	e := explanation{code: exitUnreachable, what: err.Error()}
+	switch {
+	case errors.As(err, &auth):
+		e.detail = []string{
+			"1. name the right key in ~/.ssh/config: Host " + auth.Host + ", IdentityFile",
+			"2. put its public half into ~" + auth.User + "/.ssh/authorized_keys on " + auth.Address,
+			"3. try: ssh " + auth.Host,
+		}
+		e.cure = "ssh " + auth.Host
+	case errors.As(err, &key):
+		e.cure = "compare with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+		if len(key.Known) == 0 {
+			e.detail = []string{"if that is the host's key, record it in " + key.File + ":", key.Line}
+			e.cure = "ssh " + key.Host
+		}
+	case errors.As(err, &dial):
+		e.cure = "ssh " + dial.Host
+	case errors.As(err, &config):
+		e.cure = "ssh -G " + config.Host
+	case errors.As(err, &lost):
+	default:
+		return e, false
+	}
+	return e, true
+}
+
+func explainApply(a *phases.ApplyError) explanation {
+	e := explanation{code: exitReverted, what: a.Error()}
+	switch a.Outcome.Result {
+	case "refused":
+		e.code = exitRefused
+	case "stuck":
+		e.code = exitPerson
+		if a.Outcome.Unit != "" {
+			e.cure = fmt.Sprintf("ssh %s journalctl -u %s", a.Host, a.Outcome.Unit)
+		}
+	}
+	return e
+}
+
+func explainUnhealthy(u *phases.UnhealthyError) explanation {
+	e := explanation{code: exitReverted}
+	if u.Kept {
+		e.code = exitPerson
+	}
+	for _, r := range u.Results {
+		switch {
+		case r.Verdict == phases.Passed:
+		case e.what == "":
+			e.what = r.String()
+		default:
+			e.detail = append(e.detail, r.String())
+		}
+	}
+	return e
+}

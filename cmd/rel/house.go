@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/user"
+	"path/filepath"
+	"sync"
+
+	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
+)
+
+// house is one run of rel: the rooms, put together as a command needs them.
+type house struct {
+	globals *globals
+	std     stdio
+	version string
+
+	config  *config
+	journal *journal.Journal
+	printer printer
+	hosts   []*host
+	outputs *outputs
+	// work is the promotion at work, for the words that end a failure.
+	work   *phases.Promotion
+	asking sync.Mutex
+}
+
+// open reads the configuration and finds the journal.
+func (h *house) open() error {
+	c, err := readConfig(h.globals.Config)
+	if err != nil {
+		return err
+	}
+	h.config = c
+	return h.openJournal()
+}
+
+// openJournal needs the configuration only for the app's name.
+func (h *house) openJournal() error {
+	path := h.globals.Journal
+	if path == "" {
+		if h.config == nil {
+			c, err := readConfig(h.globals.Config)
+			if err != nil {
+				return err
+			}
+			h.config = c
+		}
+		state := os.Getenv("XDG_STATE_HOME")
+		if !filepath.IsAbs(state) {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return err
+			}
+			state = filepath.Join(home, ".local", "state")
+		}
+		path = filepath.Join(state, "rel", h.config.App, "journal.db")
+	}
+	h.journal = journal.New(path)
+	h.journal.Operator.Name = operatorName()
+	return nil
+}
+
+// operatorName is user@host; under sudo, of who called it.
+func operatorName() string {
+	name := os.Getenv("SUDO_USER")
+	if name == "" {
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
+	}
+	host, _ := os.Hostname()
+	return remote.Clean(name + "@" + host)
+}
+
+// history reads all promotions.
+func (h *house) history() (machine.History, error) {
+	ids, err := h.journal.Promotions()
+	if err != nil {
+		return nil, err
+	}
+	var list []*machine.Past
+	for _, id := range ids {
+		past, err := h.past(id)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, past)
+	}
+	return machine.NewHistory(list), nil
+}
+
+func (h *house) past(id string) (*machine.Past, error) {
+	events, err := h.journal.Events(id)
+	if err != nil {
+		return nil, err
+	}
+	return machine.Replay(events)
+}
+
+// dialer opens connections as the operator's ssh would.
+func (h *house) dialer() *remote.Dialer {
+	return &remote.Dialer{ConfigFile: h.globals.SSHConfig, Ask: h.asker()}
+}
+
+// close ends what is open. Nothing of a promotion is lost by it.
+func (h *house) close() {
+	if h.printer != nil {
+		h.printer.close()
+	}
+	for _, host := range h.hosts {
+		host.close()
+	}
+}
+
+// reach connects to the plan's hosts, all at once, and hands them to the
+// promotion. A rollback reaches for the build host only when it needs it.
+func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kind) error {
+	dialer := h.dialer()
+	build := &host{name: p.Plan.Build.Host, dialer: dialer}
+	h.hosts = append(h.hosts, build)
+	p.Build, p.Targets = build, nil
+	var now []*host
+	if kind == machine.Forward {
+		now = append(now, build)
+	}
+	for _, site := range p.Plan.Targets {
+		target := &host{name: site.Host, dialer: dialer}
+		h.hosts, now = append(h.hosts, target), append(now, target)
+		p.Targets = append(p.Targets, target)
+	}
+	if err := connectAll(ctx, now); err != nil {
+		return err
+	}
+	h.journal.Operator.Key = now[len(now)-1].key()
+	p.Operator = h.journal.Operator.Name
+	return nil
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"choir.chat/rel/phases"
+)
+
+// explainRefusal says what a host lacks and how to mend it.
+func explainRefusal(r *phases.Refusal) explanation {
+	e := explanation{code: exitRefused, detail: r.Items}
+	if r.More > 0 {
+		e.detail = append(e.detail, fmt.Sprintf("and %d more", r.More))
+	}
+	items := strings.Join(r.Items, ", ")
+	on := func(format string, args ...any) { e.what = r.Host + ": " + fmt.Sprintf(format, args...) }
+	ssh := func(format string, args ...any) { e.cure = "ssh " + r.Host + " '" + fmt.Sprintf(format, args...) + "'" }
+	switch r.Reason {
+	case phases.NoCheckout:
+		on("%s is no git checkout", r.Thing)
+		e.cure = "set repo in rel.toml, or --repo, --grind-repo, --prod-repo"
+	case phases.Dirty:
+		on("%s has uncommitted changes", r.Thing)
+		ssh("git -C %s status", r.Thing)
+	case phases.Diverged:
+		on("%s has commits that are not at its origin", r.Thing)
+		ssh("git -C %s log @{u}..", r.Thing)
+	case phases.WrongBranch:
+		on("%s has branch %s checked out", r.Thing, items)
+		e.detail = nil
+		ssh("git -C %s checkout BRANCH", r.Thing)
+	case phases.UnknownCommit:
+		on("there is no commit %s in the repository", r.Thing)
+		e.cure = "push it first"
+	case phases.NotOnBranch:
+		on("commit %s is not on branch %s", r.Thing, items)
+		e.detail = nil
+		e.cure = "merge it first"
+	case phases.CommitsDiffer:
+		on("%s is at %s, not at the commit of this promotion", r.Thing, items)
+		e.detail = nil
+		e.cure = "find out who moved it, then start anew: rel start"
+	case phases.Downgrade:
+		on("the live commit %s does not lead to this one", phases.Short(r.Thing))
+		e.cure = "rel start --allow-downgrade, if that is meant; rel rollback to go back"
+	case phases.NoNix:
+		on("nix does not work: %s", r.Thing)
+		ssh("nix --version")
+	case phases.NoUnit:
+		on("there is no unit %s", items)
+		e.detail = nil
+		ssh("systemctl list-unit-files")
+	case phases.Occupied:
+		on("%s is not a link", items)
+		e.detail = nil
+		e.cure = "move it out of the way"
+	case phases.NoFolder:
+		on("there is no folder %s for the links", items)
+		e.detail = nil
+		ssh("mkdir -p %s", strings.Join(r.Items, " "))
+	case phases.NotRoot:
+		on("the login user is %s, not root", r.Thing)
+		e.cure = "set User root for " + r.Host + " in ~/.ssh/config"
+	case phases.NoRoom:
+		on("too little room in %s: %s", r.Thing, items)
+		e.detail = nil
+		ssh("nix-collect-garbage")
+	case phases.Unconfirmed:
+		on("promotion %s is applied and not confirmed yet", r.Thing)
+		e.cure = "rel resume " + r.Thing + ", or rel abort " + r.Thing
+	case phases.NoSystemd:
+		on("systemd does not run there, and there are services to restart")
+	default:
+		e.what = r.Error()
+	}
+	return e
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"choir.chat/rel/machine"
+)
+
+type resumeCmd struct {
+	ID string `arg:"" optional:"" help:"Promotion; by default the only one that can be resumed."`
+}
+
+// refusedError is a command that does not fit what the journal says.
+type refusedError struct{ Text, Next string }
+
+func (e *refusedError) Error() string { return e.Text }
+
+// usageError is a command line that makes no sense.
+type usageError struct{ Text string }
+
+func (e *usageError) Error() string { return e.Text }
+
+// Run goes on with a promotion.
+func (c *resumeCmd) Run(ctx context.Context, h *house) error {
+	if err := h.openJournal(); err != nil {
+		return err
+	}
+	name, release, err := h.journal.Acquire()
+	if err != nil {
+		return err
+	}
+	defer release()
+	history, err := h.history()
+	if err != nil {
+		return err
+	}
+	past, err := c.choose(history)
+	if err != nil {
+		return err
+	}
+	if err := h.openPrinter(); err != nil {
+		return err
+	}
+	name(past.ID)
+	h.sayDifferences(past)
+	p := h.promotion()
+	p.ID, p.Plan = past.ID, past.Start.Plan
+	ctx, stop := h.interruptible(ctx)
+	defer stop()
+	if err := h.reach(ctx, p, past.Start.Kind); err != nil {
+		return err
+	}
+	m, err := machine.Resume(h.journal, p, past, h.show)
+	if err != nil {
+		return err
+	}
+	if err := m.Look(ctx); err != nil {
+		return err
+	}
+	if err := h.drive(ctx, m); err != nil {
+		return err
+	}
+	return h.succeed(p)
+}
+
+func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
+	if c.ID != "" {
+		past, err := find(history, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		if past.Ended() {
+			return nil, &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID}
+		}
+		if live := history.Overtaken(past); live != nil {
+			return nil, &refusedError{
+				Text: fmt.Sprintf("promotion %s was overtaken: %s is live since", past.ID, live.ID), Next: "rel abort " + past.ID}
+		}
+		return past, nil
+	}
+	switch list := history.Resumable(); len(list) {
+	case 0:
+		return nil, &refusedError{Text: "there is no promotion to go on with", Next: "rel start"}
+	case 1:
+		return list[0], nil
+	default:
+		var ids []string
+		for _, p := range list {
+			ids = append(ids, p.ID)
+		}
+		return nil, &refusedError{Text: "several promotions can be resumed: " + strings.Join(ids, ", "), Next: "rel resume " + ids[len(ids)-1]}
+	}
+}
+
+// sayDifferences tells that the recorded plan is not what rel.toml says today.
+// The recorded one counts. Without a readable rel.toml there is nothing to tell.
+func (h *house) sayDifferences(past *machine.Past) {
+	if past.Start.Kind == machine.Rollback {
+		return
+	}
+	conf, err := readConfig(h.globals.Config)
+	if err != nil {
+		return
+	}
+	today, err := conf.plan()
+	if err != nil {
+		return
+	}
+	if differ := planDifferences(past.Start.Plan, today); len(differ) > 0 {
+		h.printer.say(fmt.Sprintf("note: %s has changed since this promotion was started (%s); the recorded plan counts",
+			conf.path, strings.Join(differ, ", ")))
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // git's name for a file, not a secret
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
+)
+
+type startCmd struct {
+	Grind          string   `placeholder:"HOST" help:"Build host, instead of build.host."`
+	Prod           []string `placeholder:"HOST" help:"Target, instead of all [[target]]; can be given several times."`
+	Repo           string   `placeholder:"PATH" help:"Checkout on every host, instead of repo."`
+	GrindRepo      string   `placeholder:"PATH" help:"Checkout on the build host."`
+	ProdRepo       string   `placeholder:"PATH" help:"Checkout on the targets."`
+	Manifest       string   `placeholder:"PATH" help:"Where the manifest is written on every host."`
+	SHA            string   `name:"sha" placeholder:"COMMIT" help:"Commit to promote; by default the tip of the branch at its origin."`
+	AllowDowngrade bool     `help:"Promote a commit that does not follow the live one."`
+	Again          bool     `help:"Promote a commit that was rolled back; say why with -m."`
+	Message        string   `short:"m" placeholder:"WHY" help:"Why, for the audit."`
+}
+
+// alreadyRolledBackError refuses a commit that someone took off the targets.
+type alreadyRolledBackError struct{ Commit, ID string }
+
+func (e *alreadyRolledBackError) Error() string {
+	return fmt.Sprintf("commit %s was rolled back (promotion %s)", phases.Short(e.Commit), e.ID)
+}
+
+// Run promotes a new commit.
+func (c *startCmd) Run(ctx context.Context, h *house) error {
+	plan, err := c.plan(h)
+	if err != nil {
+		return err
+	}
+	name, release, err := h.journal.Acquire()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := h.openPrinter(); err != nil {
+		return err
+	}
+	p := h.promotion()
+	p.Plan = plan
+	ctx, stop := h.interruptible(ctx)
+	defer stop()
+	h.printer.say("connecting to " + strings.Join(hostNames(&plan), ", "))
+	if err := h.reach(ctx, p, machine.Forward); err != nil {
+		return err
+	}
+	if err := c.pin(ctx, h, p); err != nil {
+		return err
+	}
+	p.ID = newID(time.Now(), p.Plan.Commit)
+	name(p.ID)
+	m, err := machine.Open(h.journal, p, machine.Start{
+		Kind: machine.Forward, Plan: p.Plan, Why: c.Message, Rel: h.version,
+	}, h.show)
+	if err != nil {
+		return err
+	}
+	if err := h.drive(ctx, m); err != nil {
+		return err
+	}
+	return h.succeed(p)
+}
+
+// plan is the configuration's, with the flags in place of its keys.
+func (c *startCmd) plan(h *house) (phases.Plan, error) {
+	conf, err := readConfig(h.globals.Config)
+	if err != nil {
+		return phases.Plan{}, err
+	}
+	c.override(conf)
+	if err := conf.validate(); err != nil {
+		return phases.Plan{}, err
+	}
+	h.config = conf
+	if err := h.openJournal(); err != nil {
+		return phases.Plan{}, err
+	}
+	if c.Again && c.Message == "" {
+		return phases.Plan{}, &usageError{"--again wants a reason: -m WHY"}
+	}
+	plan, err := conf.plan()
+	plan.AllowDowngrade = c.AllowDowngrade
+	return plan, err
+}
+
+func (c *startCmd) override(conf *config) {
+	set := func(to *string, flag string) {
+		if flag != "" {
+			*to = flag
+		}
+	}
+	set(&conf.Build.Host, c.Grind)
+	set(&conf.Manifest, c.Manifest)
+	if c.Repo != "" {
+		conf.Repo, conf.Build.Repo = c.Repo, nil
+	}
+	if c.GrindRepo != "" {
+		conf.Build.Repo = &c.GrindRepo
+	}
+	if len(c.Prod) > 0 {
+		// A target that is configured keeps what else is said of it.
+		known := map[string]targetConfig{}
+		for _, t := range conf.Target {
+			known[t.Host] = t
+		}
+		conf.Target = nil
+		for _, host := range c.Prod {
+			t := known[host]
+			t.Host = host
+			conf.Target = append(conf.Target, t)
+		}
+	}
+	for i := range conf.Target {
+		switch t := &conf.Target[i]; {
+		case c.ProdRepo != "":
+			t.Repo = &c.ProdRepo
+		case c.Repo != "":
+			t.Repo = nil
+		}
+	}
+}
+
+// pin settles which commit this is about, and what speaks against it.
+func (c *startCmd) pin(ctx context.Context, h *house, p *phases.Promotion) error {
+	root, config := repoPath(h.config.path)
+	pinned, err := phases.Pin(ctx, p.Build, func(line string) { h.printer.line(p.Build.Name(), line) }, p.Plan, c.SHA, config)
+	if err != nil {
+		return err
+	}
+	p.Plan.Commit, p.Plan.Subject = pinned.Commit, pinned.Subject
+	if pinned.ConfigBlob != "" && !isBlob(h.config.path, pinned.ConfigBlob) {
+		h.printer.say(fmt.Sprintf("note: %s in %s is not the one of %s; this promotion goes by %s",
+			config, root, p.Plan.Short(), h.config.path))
+	}
+	history, err := h.history()
+	if err != nil {
+		return err
+	}
+	if bad := history.RolledBack(pinned.Commit); bad != nil && !c.Again {
+		return &alreadyRolledBackError{Commit: pinned.Commit, ID: bad.ID}
+	}
+	return nil
+}
+
+// repoPath is the checkout that the file lies in, and its path in there; both
+// are empty if it lies in none.
+func repoPath(file string) (root, path string) {
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+			path, err := filepath.Rel(dir, file)
+			if err != nil {
+				return "", ""
+			}
+			return dir, filepath.ToSlash(path)
+		}
+		if dir == filepath.Dir(dir) {
+			return "", ""
+		}
+	}
+}
+
+// isBlob reports whether git would name the file's content so.
+func isBlob(file, name string) bool {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	object := fmt.Appendf(nil, "blob %d\x00%s", len(text), text)
+	if len(name) == 2*sha256.Size {
+		sum := sha256.Sum256(object)
+		return hex.EncodeToString(sum[:]) == name
+	}
+	sum := sha1.Sum(object) //nolint:gosec // see above
+	return hex.EncodeToString(sum[:]) == name
+}
+
+func hostNames(plan *phases.Plan) []string {
+	names := []string{plan.Build.Host}
+	for _, t := range plan.Targets {
+		names = append(names, t.Host)
+	}
+	return names
+}

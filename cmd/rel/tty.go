@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"choir.chat/rel/journal"
+)
+
+// ttyPrinter draws the phase at work as a block that is redrawn in place: a
+// line for the phase, a line for each host with the last thing heard of it,
+// and below them the last lines of output. What is done scrolls up and stays.
+type ttyPrinter struct {
+	mu    sync.Mutex
+	out   io.Writer
+	size  func() (width int, ok bool)
+	paint paint
+
+	phase   string
+	started time.Time
+	hosts   []string
+	heard   map[string]heard
+	tail    []string
+	// drawn is how many lines of the block stand on the screen.
+	drawn  int
+	closed bool
+	stop   chan struct{}
+}
+
+// heard is the last note of a host, and how long it took from the phase's start.
+type heard struct {
+	text  string
+	after time.Duration
+}
+
+const (
+	// frame is how often the block is redrawn while nothing happens.
+	frame = 250 * time.Millisecond
+	// liveTail is how many lines of output the block shows.
+	liveTail = 5
+)
+
+var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+func newTTY(out io.Writer, size func() (int, bool), paint paint) *ttyPrinter {
+	t := &ttyPrinter{out: out, size: size, paint: paint, heard: map[string]heard{}, stop: make(chan struct{})}
+	go t.animate()
+	return t
+}
+
+func (t *ttyPrinter) animate() {
+	tick := time.NewTicker(frame)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-tick.C:
+			t.mu.Lock()
+			t.redraw()
+			t.mu.Unlock()
+		}
+	}
+}
+
+func (t *ttyPrinter) event(ev journal.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mark, text := describe(&ev)
+	switch ev.Kind {
+	case journal.Intent:
+		t.phase, t.started = text, time.Now()
+		t.hosts, t.heard, t.tail = nil, map[string]heard{}, nil
+	case journal.Note:
+		if ev.Host == "" || t.phase == "" {
+			t.permanent("  " + text)
+			break
+		}
+		t.hear(ev.Host, ev.Text)
+	default:
+		if mark == "" {
+			break
+		}
+		t.erase()
+		t.write(t.paint(markColour(ev.Kind), mark) + " " + text)
+		if t.phase != "" {
+			for _, host := range t.hosts {
+				t.write(t.paint(faint, t.hostLine(host)))
+			}
+		}
+		t.phase = ""
+	}
+	t.redraw()
+}
+
+func (t *ttyPrinter) hear(host, text string) {
+	if _, known := t.heard[host]; !known {
+		t.hosts = append(t.hosts, host)
+	}
+	t.heard[host] = heard{text: text, after: time.Since(t.started)}
+}
+
+func (t *ttyPrinter) line(host, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tail = append(t.tail, hostPrefix(host)+text)
+	if len(t.tail) > liveTail {
+		t.tail = t.tail[1:]
+	}
+}
+
+func (t *ttyPrinter) say(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.permanent("• " + text)
+	t.redraw()
+}
+
+func (t *ttyPrinter) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	t.erase()
+	t.closed = true
+	close(t.stop)
+}
+
+// permanent prints a line above the block.
+func (t *ttyPrinter) permanent(text string) {
+	t.erase()
+	t.write(text)
+}
+
+func (t *ttyPrinter) hostLine(host string) string {
+	h := t.heard[host]
+	return fmt.Sprintf("    %-16s %6s  %s", host, millis(h.after.Milliseconds()), h.text)
+}
+
+func (t *ttyPrinter) redraw() {
+	t.erase()
+	if t.phase == "" || t.closed {
+		return
+	}
+	elapsed := time.Since(t.started)
+	turn := spinner[int(elapsed/frame)%len(spinner)]
+	block := []string{t.paint(bold, turn+" "+t.phase) + "  " + elapsed.Round(100*time.Millisecond).String()}
+	for _, host := range t.hosts {
+		block = append(block, t.hostLine(host))
+	}
+	for _, line := range t.tail {
+		block = append(block, t.paint(faint, "    │ "+line))
+	}
+	for _, line := range block {
+		t.write(line)
+	}
+	t.drawn = len(block)
+}
+
+// write prints one line, cut to the terminal's width: a line that wrapped
+// would make the block taller than what erase goes up by.
+func (t *ttyPrinter) write(line string) {
+	if t.closed {
+		return
+	}
+	width := 80
+	if w, ok := t.size(); ok {
+		width = w
+	}
+	line = strings.ReplaceAll(line, "\t", " ")
+	fmt.Fprintln(t.out, ansi.Truncate(line, max(width-1, 1), "…"))
+}
+
+func (t *ttyPrinter) erase() {
+	if t.drawn > 0 {
+		// Up to the block's first line, then clear from there to the end.
+		fmt.Fprintf(t.out, "\x1b[%dA\x1b[J", t.drawn)
+		t.drawn = 0
+	}
+}
