@@ -61,7 +61,14 @@ func (r Result) String() string {
 	if r.Host != "" {
 		where = "on " + r.Host
 	}
-	s := fmt.Sprintf("check %q %s: %s after %d attempts", r.Check, where, verdictNames[r.Verdict], r.Attempts)
+	return fmt.Sprintf("check %q %s %s", r.Check, where, r.ending())
+}
+
+// note is the result without the host, for an event that names it.
+func (r Result) note() string { return fmt.Sprintf("check %q %s", r.Check, r.ending()) }
+
+func (r Result) ending() string {
+	s := fmt.Sprintf("%s after %d attempts", verdictNames[r.Verdict], r.Attempts)
 	if r.Verdict == Passed {
 		return s
 	}

@@ -59,7 +59,7 @@ func Health(ctx context.Context, p *Promotion) error {
 	verdict := Passed
 	for _, r := range results {
 		verdict = max(verdict, r.Verdict)
-		p.Note(r.Host, r.String())
+		p.Note(r.Host, r.note())
 	}
 	switch verdict {
 	case Passed:

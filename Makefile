@@ -1,0 +1,47 @@
+# rel: the commands of its developers. `make demo` and `make test` do their own
+# set-up on a Debian machine as root; elsewhere they say what is missing.
+
+GO      ?= go
+BIN     := bin
+LAB     ?= /var/lib/rel-demo
+# What the lab's hosts are made of, and what checks their scripts.
+PACKAGES := nix-bin openssh-server openssh-client systemd systemd-container dbus iproute2 util-linux git caddy curl zstd \
+            shellcheck
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build demo test lint cross deps clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/rel ./cmd/rel-lab
+
+demo: deps build
+	@sh cmd/rel-lab/demo.sh $(BIN) $(LAB)
+
+# Everything, with the race detector. Without root, or off Linux, the tests that
+# need the lab are skipped and say so; with CI=true nothing is skipped.
+test: deps
+	$(GO) vet ./...
+	@$(GO) test -race -count=1 -timeout 20m -v ./... > test.log 2>&1; status=$$?; \
+	    grep -E '^(ok|FAIL|panic:|\?|--- FAIL|--- SKIP)|^ +--- (FAIL|SKIP)' test.log; \
+	    grep -A1 -E '^ *--- SKIP' test.log | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: /skipped: /p' | sort | uniq -c; \
+	    [ $$status -eq 0 ] || { echo "--- test.log:"; grep -vE '^ *(=== |--- PASS)' test.log | tail -n 400; }; \
+	    exit $$status
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "gofmt: these files are not formatted"; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	shellcheck --shell=sh $$(git ls-files '*.sh')
+
+cross:
+	@for os in darwin linux; do for arch in amd64 arm64; do \
+	    echo "$$os/$$arch"; \
+	    CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags='-s -w' -o /dev/null ./cmd/rel || exit 1; \
+	done; done
+
+deps:
+	@sh cmd/rel-lab/deps.sh $(PACKAGES)
+
+clean:
+	rm -rf $(BIN) test.log

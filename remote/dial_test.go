@@ -1,0 +1,126 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A new host key is recorded, and a later one in its place stops everything.
+func TestHostKeyChanges(t *testing.T) {
+	s, d := newServer(t)
+	dial(t, d)
+	known := filepath.Join(filepath.Dir(d.ConfigFile), "known_hosts")
+	record := read(t, known)
+	contains(t, record, "127.0.0.1", "ssh-ed25519")
+
+	before := ssh.FingerprintSHA256((*s.hostKey.Load()).PublicKey())
+	s.changeHostKey()
+	_, err := d.Dial(t.Context(), "box")
+	var changed *HostKeyError
+	if !errors.As(err, &changed) || len(changed.Known) != 1 {
+		t.Fatalf("got %v", err)
+	}
+	contains(t, err.Error(), "has changed", before, changed.Got, known+":1")
+	if read(t, known) != record {
+		t.Error("the changed key was recorded")
+	}
+}
+
+func TestHostKeyPolicy(t *testing.T) {
+	cases := []struct {
+		name, strict string
+		ask          func(string, bool) (string, error)
+		wants        bool
+	}{
+		{"accept-new", "accept-new", nil, true},
+		{"no is taken as accept-new", "no", nil, true},
+		{"yes", "yes", func(string, bool) (string, error) { return "yes", nil }, false},
+		{"ask, nobody there", "ask", nil, false},
+		{"ask, yes", "ask", func(string, bool) (string, error) { return "yes", nil }, true},
+		{"ask, no", "ask", func(string, bool) (string, error) { return "no", nil }, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, d := newServer(t)
+			text := strings.Replace(read(t, d.ConfigFile), "Checking accept-new", "Checking "+c.strict, 1)
+			write(t, d.ConfigFile, text)
+			d.Ask = c.ask
+			h, err := d.Dial(t.Context(), "box")
+			if (err == nil) != c.wants {
+				t.Fatalf("got %v", err)
+			}
+			if err == nil {
+				h.Close()
+				return
+			}
+			var unknown *HostKeyError
+			if !errors.As(err, &unknown) || len(unknown.Known) > 0 || !strings.Contains(unknown.Line, "ssh-ed25519") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAuthFails(t *testing.T) {
+	_, d := newServer(t, func(s *server) {
+		other, _ := newSigner(t)
+		s.allowed = other.PublicKey()
+	})
+	_, err := d.Dial(t.Context(), "box")
+	var auth *AuthError
+	if !errors.As(err, &auth) || len(auth.Offered) != 1 {
+		t.Fatalf("got %v", err)
+	}
+	contains(t, err.Error(), "tester@127.0.0.1", "SHA256:")
+}
+
+func TestKeyIsNamed(t *testing.T) {
+	s, d := newServer(t)
+	if got, want := dial(t, d).Key(), ssh.FingerprintSHA256(s.allowed); got != want {
+		t.Errorf("the key is %s, want %s", got, want)
+	}
+}
+
+// A server that accepts and says nothing: x/crypto's own timeout would be over
+// by then.
+func TestHandshakeStalls(t *testing.T) {
+	_, d := newServer(t, func(s *server) { s.stall = "accept" })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := d.Dial(ctx, "box")
+	var failed *DialError
+	if !errors.As(err, &failed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDialRefused(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	_, err := h.DialContext(t.Context(), "tcp", "127.0.0.1:1")
+	if err == nil || strings.ContainsRune(err.Error(), 0x1b) {
+		t.Fatalf("got %q", err)
+	}
+	var lost *LostError
+	if errors.As(err, &lost) {
+		t.Errorf("a service that refuses was taken for a lost host: %v", err)
+	}
+}
+
+// Through a jump host, with the same policy for both.
+func TestProxyJump(t *testing.T) {
+	d := &Dialer{ConfigFile: filepath.Join(t.TempDir(), "config")}
+	write(t, d.ConfigFile, "Host far\n    HostName 10.0.0.1\n    ProxyJump near.invalid\n    User x\n")
+	_, err := d.Dial(t.Context(), "far")
+	var failed *DialError
+	if !errors.As(err, &failed) || failed.Host != "near.invalid" {
+		t.Fatalf("got %v", err)
+	}
+	contains(t, err.Error(), "on the way to far")
+}

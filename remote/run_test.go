@@ -1,0 +1,165 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRun(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	nasty := `$(touch /x) "; '\ *` + "\t" + `§`
+	var lines []string
+	out, err := h.Run(t.Context(), Script{
+		Name: "test.sh",
+		Code: "printf '%s\\n' \"$NASTY\"; echo \"$EMPTY.\"; cat; echo one >&2; printf 'two\\033[31m\\rthree' >&2",
+		Env:  map[string]string{"NASTY": nasty, "EMPTY": ""}, Stdin: strings.NewReader("input\n"),
+		Line: func(line string) { lines = append(lines, line) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := nasty + "\n.\ninput\n"; string(out) != want {
+		t.Errorf("it printed %q, want %q", out, want)
+	}
+	if got := strings.Join(lines, "|"); got != "one|two|three" {
+		t.Errorf("it complained %q", got)
+	}
+}
+
+// Whatever the login shell is and prints, the script and its data are the same.
+func TestRunInOtherShells(t *testing.T) {
+	for _, shell := range []string{"bash", "dash", "zsh", "fish", "csh"} {
+		path, err := exec.LookPath(shell)
+		if err != nil {
+			continue // those that the machine has; the issue on SSH has them all
+		}
+		t.Run(shell, func(t *testing.T) {
+			_, d := newServer(t, func(s *server) { s.shell = []string{path, "-c"} })
+			out, err := dial(t, d).Run(t.Context(), Script{Name: "s", Code: `printf "%s\n" "$A"; cat`,
+				Env: map[string]string{"A": `a!b'c\n$HOME`}, Stdin: strings.NewReader("in")})
+			if err != nil || string(out) != "a!b'c\\n$HOME\nin" {
+				t.Errorf("it printed %q, %v", out, err)
+			}
+		})
+	}
+	t.Run("one that greets", func(t *testing.T) {
+		_, d := newServer(t, func(s *server) {
+			s.shell = []string{"/bin/sh", "-c", `echo "Welcome!"; printf 'no newline'; exec /bin/sh -c "$0"`}
+		})
+		out, err := dial(t, d).Run(t.Context(), Script{Name: "s", Code: "echo answer"})
+		if err != nil || string(out) != "answer\n" {
+			t.Errorf("it printed %q, %v", out, err)
+		}
+	})
+}
+
+func TestRunFails(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	_, err := h.Run(t.Context(), Script{Name: "bad.sh", Code: "for i in $(seq 50); do echo line $i >&2; done; exit 7"})
+	var exit *ExitError
+	if !errors.As(err, &exit) || exit.Status != 7 || len(exit.Tail) != 30 || exit.Tail[29] != "line 50" {
+		t.Errorf("got %v with %d lines", err, len(exit.Tail))
+	}
+	contains(t, err.Error(), "box", "bad.sh", "7", "line 50")
+
+	// A script that fails at once leaves its input unread, and must not hang.
+	reader, _ := io.Pipe()
+	_, err = h.Run(t.Context(), Script{Name: "early.sh", Code: "exit 3", Stdin: reader})
+	if !errors.As(err, &exit) || exit.Status != 3 {
+		t.Errorf("got %v", err)
+	}
+
+	// Input that breaks off must not look like input that ends.
+	broken, w := io.Pipe()
+	go func() {
+		_, _ = w.Write([]byte("half"))
+		w.CloseWithError(errors.New("cut"))
+	}()
+	if out, err := h.Run(t.Context(), Script{Name: "cat.sh", Code: "cat; echo whole", Stdin: broken}); err == nil {
+		t.Errorf("it took broken input for whole: %q", out)
+	}
+
+	if _, err := h.Run(t.Context(), Script{Name: "s", Env: map[string]string{"A": "b\nc"}}); err == nil {
+		t.Error("a value with a newline was let through")
+	}
+}
+
+func TestRunRaw(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	data := bytes.Repeat([]byte{0, '\n', 0x1b, 0xff}, 1<<20)
+	var out bytes.Buffer
+	if _, err := h.Run(t.Context(), Script{Name: "cat", Code: "cat", Stdin: bytes.NewReader(data), Stdout: &out}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out.Bytes(), data) {
+		t.Errorf("%d bytes came back changed as %d", len(data), out.Len())
+	}
+	if _, err := h.Run(t.Context(), Script{Name: "flood", Code: "head -c 9000000 /dev/zero"}); err == nil {
+		t.Error("an answer of 9 MB was taken")
+	}
+}
+
+func TestRunEnds(t *testing.T) {
+	s, d := newServer(t)
+	h := dial(t, d)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	started := make(chan struct{})
+	go func() {
+		<-started
+		cancel(errors.New("enough"))
+	}()
+	_, err := h.Run(ctx, Script{Name: "sleep.sh", Code: "echo started >&2; exec sleep 60", Line: func(string) { close(started) }})
+	if err == nil || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("a cancelled script ended with %v", err)
+	}
+	// The connection is still good for others.
+	if _, err := h.Run(t.Context(), Script{Name: "s", Code: "true"}); err != nil {
+		t.Error(err)
+	}
+	_, err = h.Run(t.Context(), Script{Name: "sleep.sh", Code: "echo x >&2; exec sleep 60", Line: func(string) { s.cut() }})
+	var lost *LostError
+	if !errors.As(err, &lost) || !lost.Lost() {
+		t.Errorf("a cut connection ended the script with %v", err)
+	}
+}
+
+// A host that does not open sessions any more must not hold the run for ever.
+func TestSessionStalls(t *testing.T) {
+	_, d := newServer(t, func(s *server) { s.stall = "session" })
+	h := dial(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := h.Run(ctx, Script{Name: "s", Code: "true"}); err == nil {
+		t.Error("a script ran without a session")
+	}
+}
+
+// More scripts than sshd allows sessions wait for their turn.
+func TestSessionsAreBounded(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	done := make(chan error)
+	for range 3 * sessions {
+		go func() {
+			_, err := h.Run(t.Context(), Script{Name: "s", Code: "sleep 0.05"})
+			done <- err
+		}()
+	}
+	for range 3 * sessions {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := len(h.slots); n > sessions {
+			t.Errorf("%d sessions at once", n)
+		}
+	}
+}
