@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind says what an event tells. Kinds are on disk: their spelling never changes.
@@ -57,6 +59,18 @@ type Event struct {
 	// Prev is the hash of the event before, Hash is SHA256(Prev + this record).
 	Prev Hash `json:"prev"`
 	Hash Hash `json:"hash,omitzero"`
+}
+
+// oneLine makes a text what Event.Text promises: whatever an error carries,
+// the audit is read on a terminal, a line at a time.
+func oneLine(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
 
 // Operator is who acts: the person and machine, and the SSH key they proved

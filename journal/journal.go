@@ -78,7 +78,7 @@ func (j *Journal) Append(ev Event) (Event, error) {
 	if err := j.create(); err != nil {
 		return Event{}, err
 	}
-	ev.Operator = j.Operator
+	ev.Operator, ev.Text = j.Operator, oneLine(ev.Text)
 	err := j.with(false, func(db *bbolt.DB) error {
 		return db.Update(func(tx *bbolt.Tx) error { return j.append(tx, &ev) })
 	})

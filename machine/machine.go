@@ -187,10 +187,10 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 		return m.fire(phase.Name, outcome)
 	}
 	stopped := &PhaseError{Phase: phase.Name, Attempt: m.promotion.Attempt, Err: failure,
-		Interrupted: ctx.Err() != nil && !phase.Uncut}
+		Interrupted: ctx.Err() != nil && (errors.Is(failure, context.Cause(ctx)) || errors.Is(failure, context.Canceled))}
 	outcome.Kind, outcome.Text = journal.Failed, failure.Error()
 	if stopped.Interrupted {
-		outcome.Kind, outcome.Text = journal.Interrupted, "stopped by the operator"
+		outcome.Kind = journal.Interrupted
 	}
 	if err := m.record(outcome); err != nil {
 		return errors.Join(stopped, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -51,6 +52,19 @@ type ApplyError struct {
 
 func (e *ApplyError) Error() string { return e.Host + ": " + e.Outcome.Text }
 
+// RevertError says that it is not known, or known not to be so, that a target
+// is back on the release before.
+type RevertError struct {
+	Host string
+	Err  error
+}
+
+func (e *RevertError) Error() string {
+	return fmt.Sprintf("%s: the previous release is not back: %v", e.Host, e.Err)
+}
+
+func (e *RevertError) Unwrap() error { return e.Err }
+
 // LostJobError says that the job on the target ended without a result.
 type LostJobError struct{ Host, Verb string }
 
@@ -75,13 +89,14 @@ func Apply(ctx context.Context, p *Promotion) error {
 	if err == nil || len(p.Targets) == 1 {
 		return err
 	}
-	var live []Host
+	// Also where it is not known how the apply ended, as after a lost connection.
+	var changed []Host
 	for i, target := range p.Targets {
-		if outcomes[i].Result == "applied" {
-			live = append(live, target)
+		if r := outcomes[i].Result; r != "refused" && r != "reverted" && r != "stuck" {
+			changed = append(changed, target)
 		}
 	}
-	return join([]error{err, revertAll(ctx, p, live, "another target failed")})
+	return join([]error{err, revertAll(ctx, p, changed, "another target failed")})
 }
 
 func applyTo(ctx context.Context, p *Promotion, target Host) (Outcome, error) {
@@ -122,6 +137,8 @@ func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (
 	switch {
 	case err != nil:
 		return "", err
+	case a.get("held") != "":
+		return "", &Refusal{Reason: Held, Host: target.Name(), Thing: a.get("held")}
 	case a.get("lost") == "yes":
 		return "", &LostJobError{Host: target.Name(), Verb: verb}
 	case a.get("end") == "":
@@ -168,23 +185,28 @@ func (p *Promotion) ledgerMembers() string {
 // revertAll puts the previous release back on the targets.
 func revertAll(ctx context.Context, p *Promotion, targets []Host, reason string) error {
 	return each(ctx, targets, func(ctx context.Context, _ int, target Host) error {
-		if _, err := p.job(ctx, target, "revert", reason); err != nil {
-			return fmt.Errorf("put the previous release back: %w", err)
-		}
-		look, err := p.look(ctx, target)
+		text, err := p.job(ctx, target, "revert", reason)
 		if err != nil {
-			return err
+			return &RevertError{Host: target.Name(), Err: err}
 		}
-		if look.Stuck != "" {
-			return &ApplyError{Host: target.Name(), Outcome: Outcome{Result: "stuck", Text: look.Stuck}}
+		var o Outcome
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			return &RevertError{Host: target.Name(), Err: fmt.Errorf("revert.json is %q", clip(text))}
 		}
-		p.Note(target.Name(), "back on the previous release: "+reason)
+		switch o.Result {
+		case "reverted":
+			p.Note(target.Name(), "back on the previous release: "+o.Text)
+		case "untouched":
+			p.Note(target.Name(), "was not changed by this promotion")
+		default: // stuck, or confirmed in the meantime
+			return &RevertError{Host: target.Name(), Err: errors.New(o.Text)}
+		}
 		return nil
 	})
 }
 
 // Revert puts the previous release back on every target where this promotion
-// changed anything. It does nothing where it is confirmed or has gone back.
+// changed anything. A target that has gone back already is left as it is.
 func Revert(ctx context.Context, p *Promotion, reason string) error {
 	return revertAll(ctx, p, p.Targets, reason)
 }

@@ -1,16 +1,20 @@
 # The job that changes a target. It lies in the promotion's own folder there
 # and runs detached, so that a lost connection neither kills nor doubles it.
 #
-#   apply.sh apply DIR            make DIR's release live, or put the previous back
-#   apply.sh revert DIR REASON    put the previous back, unless it is confirmed
+#   apply.sh apply DIR             make DIR's release live, or put the previous back
+#   apply.sh revert DIR REASON     put the previous back, unless it is confirmed
+#   apply.sh guard DIR ATTEMPT     the same, if that apply died without a result
+#   apply.sh expire DIR DEADLINE   the same, if the window that ends then is open
 #
 # DIR/job has rows separated by tabs: app, attempt, confirm and settle (seconds),
 # "was <link> <target>" (as verify saw it; no target: no link), "link <link>
 # <target>", "unit <name>" in the order of restart, and "ledger <JSON members>".
 #
 # What it leaves in DIR: previous (written once, never again), armed (when the
-# confirm window ends), result.json, reverted, stuck; each appears whole, by
-# rename. It reverts to exactly what previous says and deletes nothing.
+# confirm window ends), result.json (how the apply ended), revert.json (how a
+# revert did), reverted (why it went back), stuck (what it could not put back);
+# each appears whole, by rename. It reverts to exactly what previous says and
+# deletes nothing.
 set -u
 umask 077
 verb=$1 dir=$2
@@ -33,10 +37,16 @@ put() {
     printf '%s\n' "$2" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "$dir"
 }
 
-result() { # applied|refused|reverted|stuck, unit, text
-    put "$dir/result.json" "{\"attempt\":$attempt,\"result\":\"$1\",\"unit\":\"$2\",\"text\":\"$3\"}"
-    say "result: $1${3:+: $3}"
+# outcome FILE RESULT UNIT TEXT: how it ended. Without room for it there is none,
+# and who waits for it learns that the job was lost.
+outcome() {
+    put "$dir/$1" "{\"attempt\":$attempt,\"result\":\"$2\",\"unit\":\"$3\",\"text\":\"$4\"}" || exit 1
+    say "result: $2${4:+: $4}"
+    exit 0
 }
+
+# result RESULT UNIT TEXT, where RESULT is applied, refused, reverted or stuck.
+result() { outcome result.json "$@"; }
 
 ledger() { # what
     printf '{"at":"%s","what":"%s",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$(field ledger)" >>"$state/ledger.jsonl"
@@ -63,62 +73,85 @@ remember() {
             printf 'unit\t%s\t%s\n' "$unit" "$(property "$unit" ActiveState)"
         done
     } >"$dir/previous.new"
-    sync "$dir/previous.new" && mv "$dir/previous.new" "$dir/previous" && sync "$dir"
+    # On a full disk the loops above fail without a word.
+    [ "$(wc -l <"$dir/previous.new")" -eq "$({ field link && field unit; } | wc -l)" ] &&
+        sync "$dir/previous.new" && mv "$dir/previous.new" "$dir/previous" && sync "$dir"
 }
+
+# ours LINK: whether it points where this release wants it.
+ours() { field link | grep -qxF "$1$tab$(at "$1")"; }
 
 # changed: a link that is neither as it was nor already ours. Someone else
 # promoted, or repointed it by hand; going on would take their work away.
 changed() {
     if [ -e "$dir/previous" ]; then sed -n "s/^link$tab//p" "$dir/previous"; else field was; fi |
         while IFS=$tab read -r link target; do
-            now=$(at "$link")
-            [ "$now" = "$target" ] || field link | grep -qxF "$link$tab$now" || printf '%s\n' "$link"
+            [ "$(at "$link")" = "$target" ] || ours "$link" || printf '%s\n' "$link"
         done | sed 1q
 }
 
 restore() {
     broken=
+    foreign=
     while IFS=$tab read -r kind name was; do
         [ "$kind" = link ] || continue
-        now=$(at "$name")
-        if [ "$now" = "$was" ]; then
+        if [ "$(at "$name")" = "$was" ]; then
             continue
-        elif ! field link | grep -qxF "$name$tab$now"; then
+        elif ! ours "$name"; then
             say "$name was changed by someone else; left as it is"
+            foreign=yes
         elif [ -n "$was" ]; then
             point "$name" "$was" || broken="$broken $name"
         else
             rm -f "$name" && sync "$(dirname "$name")"
         fi
     done <"$dir/previous"
-    while IFS=$tab read -r kind name was; do
+    # Where someone else's release is live, the units are theirs too.
+    while [ -z "$foreign" ] && IFS=$tab read -r kind name was; do
         [ "$kind" = unit ] || continue
-        if [ "$was" = active ]; then
-            restart "$name" && active "$name" || broken="$broken $name"
-        else
+        case $was in
+        inactive | failed)
             systemctl stop "$name" || broken="$broken $name"
             systemctl reset-failed "$name" 2>/dev/null
-        fi
+            ;;
+        *)
+            if ! restart "$name" || ! active "$name"; then broken="$broken $name"; fi
+            ;;
+        esac
     done <"$dir/previous"
+    [ -z "$broken" ]
+}
+
+# go_back REASON: put the previous release back, and leave word of it. Fails if
+# something is not as it was.
+go_back() {
+    restore || put "$dir/stuck" "not as before:$broken"
+    ledger reverted
+    disarm
+    put "$dir/reverted" "$1"
     [ -z "$broken" ]
 }
 
 # --- the timers -----------------------------------------------------------
 
-# arm NAME SECONDS REASON: unless it is disarmed, the release goes back then.
+# arm VERB SECONDS ARGUMENT: run this script with that verb then. Without
+# systemd nothing can call it off; so the verbs look for themselves whether
+# what they were armed for still stands.
 arm() {
     if [ -n "$systemd" ]; then
         systemd-run --quiet --collect --unit="rel-$1-$app-$id" --on-active="$2" --timer-property=AccuracySec=1s \
-            --setenv=PATH="$PATH" /bin/sh "$dir/apply.sh" revert "$dir" "$3"
+            --setenv=PATH="$PATH" /bin/sh "$dir/apply.sh" "$1" "$dir" "$3"
     else
         # shellcheck disable=SC2016 # the inner shell expands them
-        setsid /bin/sh -c 'sleep "$1"; exec /bin/sh "$2/apply.sh" revert "$2" "$3"' "rel-$1-$app-$id" "$2" "$dir" "$3" \
+        setsid /bin/sh -c 'sleep "$1"; exec /bin/sh "$3/apply.sh" "$2" "$3" "$4"' "rel-$1-$app-$id" "$2" "$1" "$dir" "$3" \
             </dev/null >/dev/null 2>&1 9>&- &
     fi
 }
 
-disarm() { # name
-    [ -z "$systemd" ] || systemctl stop "rel-$1-$app-$id.timer" 2>/dev/null
+disarm() {
+    rm -f "$dir/armed"
+    [ -z "$systemd" ] || systemctl stop "rel-guard-$app-$id.timer" "rel-expire-$app-$id.timer" 2>/dev/null
+    return 0
 }
 
 # --- the units ------------------------------------------------------------
@@ -168,35 +201,29 @@ give_up() {
     say "$2"
     [ -z "$1" ] || journalctl --no-pager --quiet --since="@$began" --lines=30 --output=cat --unit="$1" >&2
     say "putting the previous release back"
-    if restore; then
-        ledger failed
-        result reverted "$1" "$2"
-    else
-        put "$dir/stuck" "not as before:$broken"
-        result stuck "$1" "$2; not as before:$broken"
-    fi
-    disarm guard
-    exit 0
+    if go_back "$2"; then result reverted "$1" "$2"; fi
+    result stuck "$1" "$2; not as before:$broken"
 }
 
 apply() {
     began=$(date +%s)
     link=$(changed)
-    [ -z "$link" ] || { result refused "" "$link was changed since verify"; exit 0; }
-    remember || { result refused "" "cannot write down the way back"; exit 0; }
+    [ -z "$link" ] || refuse "$link was changed since verify"
+    target=$(field link | while IFS=$tab read -r _ target; do [ -x "$target" ] || printf '%s\n' "$target"; done | sed 1q)
+    [ -z "$target" ] || refuse "there is no executable $target"
+    remember || refuse "cannot write down the way back"
+    { field link >"$dir/links.now" && field unit >"$dir/units.now"; } || refuse "cannot write to $dir"
+    # What an attempt that was killed left armed would be in the way.
+    disarm
     # The guard is for the death of this job; the confirm window begins after it.
-    if [ "$confirm" -gt 0 ]; then
-        arm guard 1800 "the apply did not end" || { result refused "" "cannot arm the revert timer"; exit 0; }
-    fi
+    if [ "$confirm" -gt 0 ]; then arm guard 1800 "$attempt" || refuse "cannot arm the revert timer"; fi
     # Nix does not sync what it copies: without this a power cut could leave a
     # link to a binary that is valid, and empty.
     sync -f /nix/store 2>/dev/null || sync
-    field link >"$dir/links.now"
     while IFS=$tab read -r link target; do
         point "$link" "$target" || give_up "" "cannot repoint $link"
         say "$link -> $target"
     done <"$dir/links.now"
-    field unit >"$dir/units.now"
     while read -r unit; do
         say "restarting $unit"
         restart "$unit" || give_up "$unit" "$unit did not start"
@@ -204,12 +231,24 @@ apply() {
     done <"$dir/units.now"
     steady
     ledger applied
+    disarm
     if [ "$confirm" -gt 0 ]; then
-        put "$dir/armed" "$(($(date +%s) + confirm))"
-        arm revert "$confirm" "not confirmed within ${confirm}s" || give_up "" "cannot arm the revert timer"
+        deadline=$(($(date +%s) + confirm))
+        if ! put "$dir/armed" "$deadline" || ! arm expire "$confirm" "$deadline"; then
+            give_up "" "cannot arm the revert timer"
+        fi
     fi
-    disarm guard
     result applied "" ""
+}
+
+# refuse TEXT: nothing was changed; unless an earlier attempt, that was killed,
+# had begun.
+refuse() {
+    begun=$(field link | while IFS=$tab read -r link _; do if ours "$link"; then echo yes; fi; done | sed 1q)
+    if [ -n "$begun" ] && [ -e "$dir/previous" ] && [ ! -e "$dir/reverted" ]; then
+        result stuck "" "$1; some links are those of this release"
+    fi
+    result refused "" "$1"
 }
 
 # steady: every unit stays as it is for the settle time, with a new binary.
@@ -226,25 +265,41 @@ steady() {
 }
 
 revert() { # reason
-    if [ -e "$dir/confirmed" ] || [ -e "$dir/reverted" ] || [ ! -e "$dir/previous" ]; then exit 0; fi
+    if [ -e "$dir/confirmed" ]; then
+        outcome revert.json confirmed "" "it is confirmed"
+    elif [ -e "$dir/reverted" ]; then
+        outcome revert.json reverted "" "$(sed 1q "$dir/reverted")"
+    elif [ ! -e "$dir/previous" ]; then
+        outcome revert.json untouched "" ""
+    fi
     say "going back: $1"
-    restore || put "$dir/stuck" "not as before:$broken"
-    ledger reverted
-    disarm revert
-    disarm guard
-    put "$dir/reverted" "$1"
+    if go_back "$1"; then outcome revert.json reverted "" "$1"; fi
+    outcome revert.json stuck "" "not as before:$broken"
 }
 
 # Children inherit the lock's descriptor, and a daemon among them would hold it
-# for ever; systemctl and systemd-run start theirs elsewhere.
+# for ever; systemctl and systemd-run start theirs elsewhere. Who looks whether
+# it is free holds it for an instant, so even an apply waits a little.
 exec 9>"$state/apply.lock"
 case $verb in
 apply)
-    flock -n 9 || { result refused "" "another apply is running"; exit 0; }
+    flock -w 10 9 || refuse "another apply is running"
+    printf '%s\n' "$id" >"$state/apply.who"
     apply
     ;;
 revert)
-    flock -w 1800 9 || exit 1
+    flock -w 1200 9 || exit 1
+    printf '%s\n' "$id" >"$state/apply.who"
     revert "$3"
+    ;;
+guard)
+    flock -w 1200 9 || exit 1
+    if [ -e "$dir/result.json" ] || [ "$attempt" != "$3" ]; then exit 0; fi
+    revert "the apply died"
+    ;;
+expire)
+    flock -w 1200 9 || exit 1
+    [ "$(cat "$dir/armed" 2>/dev/null)" = "$3" ] || exit 0
+    revert "not confirmed within ${confirm}s"
     ;;
 esac

@@ -133,7 +133,7 @@ func closure(ctx context.Context, p *Promotion, release *Release) error {
 	}
 	a, err := ask(ctx, p, p.Build, Script{
 		Name: "closure.sh", Code: closureScript, Stdin: table(rows...),
-		Env: map[string]string{"APP": p.Plan.App, "ID": p.ID},
+		Env: map[string]string{"APP": p.Plan.App, "ID": p.ID, "KEEP": strconv.Itoa(p.Plan.Keep)},
 	})
 	if err != nil {
 		return err

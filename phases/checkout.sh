@@ -11,7 +11,7 @@ git status --porcelain --untracked-files=normal | sed -e 's/^/item=/' -e 20q
 [ "$BUILDS" = true ] || exit 0
 # A nix that cannot evaluate flakes shows it here, not after a long wait.
 if said=$(nix --extra-experimental-features 'nix-command flakes' eval --expr 1 2>&1 >/dev/null); then
-    printf 'nix=%s\n' "$(nix --version)"
+    nix --version 2>/dev/null | sed -n 's/^/nix=/;1p'
 else
     printf '%s\n' "$said" | sed -n 's/^/nix_error=/;1p'
 fi

@@ -1,6 +1,6 @@
 # Pin the built artifacts, check their binaries and list their closures.
 #
-# In: APP ID; rows "<name><tab><store path><tab><binary>". Out: missing=<name>
+# In: APP ID KEEP (how many promotions stay pinned here); rows "<name><tab><store path><tab><binary>". Out: missing=<name>
 # of artifacts without their binary, path= (references first), bytes=.
 set -eu
 tab=$(printf '\t')
@@ -8,6 +8,8 @@ roots=/nix/var/nix/gcroots/rel/$APP/$ID
 # A login that may not write there still builds; only the collector can then
 # come between build and copy, and resume notices that.
 mkdir -p "$roots" 2>/dev/null || roots=
+# Ids sort by their time: what is older than the newest few is let go.
+[ -z "$roots" ] || find "$(dirname "$roots")" -mindepth 1 -maxdepth 1 -type d | sort -r | sed "1,${KEEP}d" | xargs rm -rf
 set --
 while IFS=$tab read -r name path binary; do
     if [ ! -f "$path/$binary" ] || [ ! -x "$path/$binary" ]; then echo "missing=$name"; fi

@@ -24,18 +24,26 @@ ln -sfn "releases/$ID" "$state/live.new"
 mv -fT "$state/live.new" "$state/live"
 sync "$dir" "$state"
 printf '{"at":"%s","what":"confirmed",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(printf '%s\n' "$rows" | sed -n "s/^ledger$tab//p")" >>"$state/ledger.jsonl"
-[ ! -d /run/systemd/system ] || systemctl stop "rel-revert-$APP-$ID.timer" 2>/dev/null || true
+[ ! -d /run/systemd/system ] || systemctl stop "rel-expire-$APP-$ID.timer" 2>/dev/null || true
 
 # Unpin what is older than the releases to keep. Ids sort by their time, and
 # only promotions older than this one are touched: a newer may be under way.
-kept=0
+# A rollback is another promotion of a release that counts already.
+kept=0 seen=' '
 for old in $(find "$state/releases" -mindepth 1 -maxdepth 1 -type d | sort -r); do
+    release=$(sed -n 's/^RELEASE_ID=//p' "$old/manifest.env" 2>/dev/null || true)
+    confirmed=
+    [ ! -e "$old/confirmed" ] || confirmed=yes
     old=$(basename "$old")
-    [ ! -e "$state/releases/$old/confirmed" ] || kept=$((kept + 1))
-    if [ "$old" != "$ID" ] && [ "$(printf '%s\n' "$old" "$ID" | sort | sed 1q)" = "$old" ]; then
-        if [ "$kept" -gt "$KEEP" ] || [ ! -e "$state/releases/$old/confirmed" ]; then
-            rm -rf "/nix/var/nix/gcroots/rel/$APP/$old"
-        fi
+    if [ -n "$confirmed" ]; then
+        case $seen in
+        *" $release "*) ;;
+        *) kept=$((kept + 1)) && seen="$seen$release " ;;
+        esac
+    fi
+    if [ "$old" = "$ID" ] || [ "$(printf '%s\n' "$old" "$ID" | sort | sed 1q)" != "$old" ]; then continue; fi
+    if [ -z "$confirmed" ] || [ "$kept" -gt "$KEEP" ]; then
+        rm -rf "/nix/var/nix/gcroots/rel/$APP/$old"
     fi
 done
 echo "confirmed=yes"

@@ -21,10 +21,11 @@ var exportScript string
 //go:embed import.sh
 var importScript string
 
-// batch is how many paths go in one export. All of them are arguments of one
-// nix-store, since an import ends with the first export that it reads; xargs
-// takes 128 KiB of arguments at once, a store path seldom more than 100 bytes.
-const batch = 1000
+// batchBytes is how many bytes of paths go in one export. All of them are
+// arguments of one nix-store, since an import ends with the first export that
+// it reads: with more than xargs takes at once (GNU's: 128 KiB) it would start
+// a second one, and what that writes would be lost.
+const batchBytes = 64 << 10
 
 // Moved is what was sent to each target.
 type Moved struct {
@@ -82,7 +83,7 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 	sent := Sent{Paths: len(ready.missing)}
 	started := time.Now()
 	for todo := ready.missing; len(todo) > 0; {
-		n := min(batch, len(todo))
+		n := batch(todo)
 		bytes, err := relay(ctx, p, target, ready.accept, todo[:n])
 		sent.Bytes += bytes
 		if err != nil {
@@ -100,6 +101,17 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 	p.Note(target.Name(), fmt.Sprintf("%d of %d paths, %s sent in %s", sent.Paths, len(release.Closure),
 		bytesText(sent.Bytes), time.Since(started).Round(100*time.Millisecond)))
 	return sent, upload(ctx, p, target)
+}
+
+// batch is how many of the paths go in one export.
+func batch(paths []string) int {
+	size := 0
+	for i, path := range paths {
+		if size += len(path) + 1; size > batchBytes && i > 0 {
+			return i
+		}
+	}
+	return len(paths)
 }
 
 // readiness is what receive.sh answers.

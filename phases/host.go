@@ -149,7 +149,9 @@ func (e HostErrors) Unwrap() []error { return e }
 func join(failures []error) error {
 	var list HostErrors
 	for _, err := range failures {
-		if err != nil {
+		if several, ok := err.(HostErrors); ok {
+			list = append(list, several...)
+		} else if err != nil {
 			list = append(list, err)
 		}
 	}

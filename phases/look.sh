@@ -14,10 +14,10 @@ echo "uid=$(id -u)"
 echo "user=$(id -un)"
 [ ! -d /run/systemd/system ] || echo "systemd=yes"
 # The exact words go into the refusal where nix is missing or broken.
-if nix=$(nix-store --version 2>&1); then
-    printf 'nix=%s\n' "$nix"
+if nix=$(nix-store --version 2>/dev/null); then
+    printf '%s\n' "$nix" | sed -n 's/^/nix=/;1p'
 else
-    printf '%s\n' "$nix" | sed -n 's/^/nix_error=/;1p'
+    nix-store --version 2>&1 | sed -n 's/^/nix_error=/;1p'
 fi
 ! command -v zstd >/dev/null 2>&1 || echo "zstd=yes"
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'

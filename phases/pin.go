@@ -40,6 +40,9 @@ func Pin(ctx context.Context, host Host, line func(string), plan Plan, want, con
 	case "no-checkout":
 		r.Reason, r.Thing = NoCheckout, plan.Build.Repo
 		return Pinned{}, r
+	case "not-ours":
+		r.Reason, r.Thing = NotOurs, plan.Build.Repo
+		return Pinned{}, r
 	case "unknown":
 		r.Reason, r.Thing = UnknownCommit, want
 		return Pinned{}, r

@@ -13,7 +13,10 @@ refuse() {
 }
 
 cd "$REPO" 2>/dev/null || refuse no-checkout
-git rev-parse --is-inside-work-tree >/dev/null 2>&1 || refuse no-checkout
+said=$(git rev-parse --is-inside-work-tree 2>&1) || case $said in
+*'dubious ownership'*) refuse not-ours ;;
+*) refuse no-checkout ;;
+esac
 git fetch --quiet --no-tags origin "+refs/heads/$BRANCH:refs/remotes/origin/$BRANCH" >&2
 commit=$(git rev-parse --quiet --verify --end-of-options "${WANT:-origin/$BRANCH}^{commit}") || refuse unknown
 git merge-base --is-ancestor "$commit" "origin/$BRANCH" || refuse not-on-branch

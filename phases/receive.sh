@@ -19,7 +19,9 @@ paths=$(
         esac
     done
 )
-printf '%s\n' "$paths" | xargs nix-store --check-validity --print-invalid | sed 's/^/missing=/'
+# Not piped on: a nix-store that fails must not pass for one that misses nothing.
+missing=$(printf '%s\n' "$paths" | xargs nix-store --check-validity --print-invalid)
+[ -z "$missing" ] || printf '%s\n' "$missing" | sed 's/^/missing=/'
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'
 accept=
 for filter in zstd gzip; do

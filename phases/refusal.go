@@ -10,22 +10,24 @@ type Reason string
 
 // The reasons, each with what Refusal.Thing and Refusal.Items hold.
 const (
-	NoCheckout    Reason = "no git checkout"             // the folder
-	Dirty         Reason = "uncommitted changes"         // the checkout; git's status lines
-	Diverged      Reason = "commits that are not pushed" // the checkout; those commits
-	WrongBranch   Reason = "another branch checked out"  // the checkout; the branch it is on
-	UnknownCommit Reason = "no such commit"              // the commit that was asked for
-	NotOnBranch   Reason = "commit is not on the branch" // the commit; the branch
-	CommitsDiffer Reason = "another commit"              // the checkout; the commit it is on
-	Downgrade     Reason = "older than what is live"     // the live commit
-	NoNix         Reason = "no usable nix"               // what nix said
-	NoUnit        Reason = "no such unit"                // -; the units
-	Occupied      Reason = "not a link"                  // -; the paths that something else lies at
-	NoFolder      Reason = "no such folder"              // -; the folders
-	NotRoot       Reason = "not root"                    // the user
-	NoRoom        Reason = "too little disk space"       // the folder; free and needed
-	Unconfirmed   Reason = "an unconfirmed release"      // its promotion
-	NoSystemd     Reason = "systemd does not run"        // -
+	NoCheckout    Reason = "no git checkout"              // the folder
+	NotOurs       Reason = "checkout of another user"     // the folder
+	Dirty         Reason = "uncommitted changes"          // the checkout; git's status lines
+	Diverged      Reason = "commits that are not pushed"  // the checkout; those commits
+	WrongBranch   Reason = "another branch checked out"   // the checkout; the branch it is on
+	UnknownCommit Reason = "no such commit"               // the commit that was asked for
+	NotOnBranch   Reason = "commit is not on the branch"  // the commit; the branch
+	CommitsDiffer Reason = "another commit"               // the checkout; the commit it is on
+	Downgrade     Reason = "older than what is live"      // the live commit
+	NoNix         Reason = "no usable nix"                // what nix said
+	NoUnit        Reason = "no such unit"                 // -; the units
+	Occupied      Reason = "not a link"                   // -; the paths that something else lies at
+	NoFolder      Reason = "no such folder"               // -; the folders
+	NotRoot       Reason = "not root"                     // the user
+	NoRoom        Reason = "too little disk space"        // the folder; free and needed
+	Held          Reason = "another promotion is at work" // its id
+	Unconfirmed   Reason = "an unconfirmed release"       // its promotion
+	NoSystemd     Reason = "systemd does not run"         // -
 
 )
 

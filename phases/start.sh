@@ -3,12 +3,13 @@
 # In: DIR (the promotion's folder), VERB (apply or revert), REASON, ATTEMPT,
 # DEADLINE (seconds); on standard input the job's rows, a line "---" and
 # apply.sh itself. The job's log goes to standard error.
-# Out: end=<result.json, or why it went back>, lost=yes if the job died.
+# Out: end=<result.json or revert.json>, lost=yes if the job died, held=<id> if
+# another promotion's job runs.
 set -eu
 umask 077
 case $VERB in
 apply) end=$DIR/result.json ;;
-*) end=$DIR/reverted ;;
+*) end=$DIR/revert.json ;;
 esac
 state=$(dirname "$(dirname "$DIR")")
 log=$DIR/apply.log
@@ -19,17 +20,30 @@ cat >"$DIR/apply.sh.new"
 
 idle() { flock -n "$state/apply.lock" true; }
 
+who=$(cat "$state/apply.who" 2>/dev/null || true)
+if ! idle && [ "$who" != "$(basename "$DIR")" ]; then
+    rm -f "$DIR/job.new" "$DIR/apply.sh.new"
+    echo "held=$who"
+    exit 0
+fi
+touch "$log"
 offset=0
-if idle; then
+# A revert waits for an apply that runs; an apply that runs is the one to follow.
+if [ "$VERB" = revert ] || idle; then
     mv "$DIR/job.new" "$DIR/job"
     mv "$DIR/apply.sh.new" "$DIR/apply.sh"
-    # Kept under the attempt's number: nothing that happened is overwritten.
-    for old in result.json reverted armed stuck; do
-        [ "$VERB" != apply ] || [ ! -e "$DIR/$old" ] || mv "$DIR/$old" "$DIR/$old.before-$ATTEMPT"
+    # Kept under another name: nothing that happened is overwritten.
+    case $VERB in
+    apply) set -- result.json reverted armed stuck ;;
+    *) set -- revert.json ;;
+    esac
+    for old in "$@"; do
+        [ ! -e "$DIR/$old" ] || mv "$DIR/$old" "$DIR/$old.$(date +%s)"
     done
-    touch "$log"
     offset=$(wc -c <"$log")
     unit=rel-$VERB-$(basename "$state")-$(basename "$DIR")-$ATTEMPT
+    # A revert may be asked for twice in one attempt, and its unit be there still.
+    [ "$VERB" = apply ] || unit=$unit-$(date +%s)
     if [ -d /run/systemd/system ]; then
         # shellcheck disable=SC2016 # the inner shell expands them
         systemd-run --quiet --collect --unit="$unit" --setenv=PATH="$PATH" \

@@ -32,6 +32,10 @@ func Sync(ctx context.Context, p *Promotion) error {
 	if err != nil {
 		return err
 	}
+	// Before the first checkout is moved, so that a refusal leaves all as it was.
+	if err := verifyForward(ctx, p); err != nil {
+		return err
+	}
 	p.Facts.Sync = &Synced{Before: map[string]string{}}
 	for i, host := range hosts {
 		p.Facts.Sync.Before[host.Name()] = heads[i]
@@ -77,6 +81,8 @@ func refusedCheckout(p *Promotion, host, repo string, a answer) error {
 		return nil
 	case "no-checkout":
 		r.Reason = NoCheckout
+	case "not-ours":
+		r.Reason = NotOurs
 	case "dirty":
 		r.Reason = Dirty
 	case "branch":

@@ -22,7 +22,10 @@ export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes -o ConnectTimeou
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=true
 
 cd "$REPO" 2>/dev/null || refuse no-checkout
-git rev-parse --is-inside-work-tree >/dev/null 2>&1 || refuse no-checkout
+said=$(git rev-parse --is-inside-work-tree 2>&1) || case $said in
+*'dubious ownership'*) refuse not-ours ;;
+*) refuse no-checkout ;;
+esac
 head=$(git rev-parse HEAD)
 
 if [ "$STEP" = look ]; then

@@ -2,4 +2,6 @@
 #
 # In: store paths, one a line. Out: missing=.
 set -eu
-xargs nix-store --check-validity --print-invalid | sed 's/^/missing=/'
+# Not piped: a nix-store that fails must not pass for one that misses nothing.
+missing=$(xargs nix-store --check-validity --print-invalid)
+[ -z "$missing" ] || printf '%s\n' "$missing" | sed 's/^/missing=/'

@@ -43,10 +43,7 @@ func Verify(ctx context.Context, p *Promotion) error {
 	if err != nil {
 		return err
 	}
-	if err := VerifyTargets(ctx, p); err != nil {
-		return err
-	}
-	return verifyForward(ctx, p)
+	return VerifyTargets(ctx, p)
 }
 
 // VerifyTargets is the part of Verify that a rollback needs.
@@ -140,10 +137,14 @@ func verifyForward(ctx context.Context, p *Promotion) error {
 	if p.Plan.AllowDowngrade {
 		return nil
 	}
-	for _, target := range p.Targets {
-		live := p.Facts.Verify.Targets[target.Name()].Commit
+	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
+		look, err := p.look(ctx, target)
+		if err != nil {
+			return err
+		}
+		live := look.LiveCommit
 		if live == "" || live == p.Plan.Commit {
-			continue
+			return nil
 		}
 		a, err := ask(ctx, p, p.Build, Script{Name: "ancestor.sh", Code: ancestorScript, Env: map[string]string{
 			"REPO": p.Plan.Build.Repo, "OLD": live, "NEW": p.Plan.Commit,
@@ -154,8 +155,8 @@ func verifyForward(ctx context.Context, p *Promotion) error {
 		if a.get("ancestor") != "yes" {
 			return &Refusal{Reason: Downgrade, Host: target.Name(), Thing: live}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func enough(host string, free, needed int64) error {

@@ -105,10 +105,11 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 	if err != nil {
 		return nil, err
 	}
-	conn, err := via.dial(ctx, s)
+	raw, err := via.dial(ctx, s)
 	if err != nil {
 		return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
 	}
+	conn := &listened{Conn: raw}
 	ring := &keyring{dialer: d, settings: s}
 	defer ring.close()
 	var refused error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,15 +15,17 @@ import (
 type Host struct {
 	name   string
 	client *ssh.Client
-	conn   net.Conn
+	conn   *listened
 	key    string
 	via    *way
 	// slots bounds the sessions that are open at once.
 	slots chan struct{}
 	done  chan struct{}
+	// asking says that a keepalive is not answered yet.
+	asking atomic.Bool
 }
 
-func newHost(name string, client *ssh.Client, conn net.Conn, key string, via *way) *Host {
+func newHost(name string, client *ssh.Client, conn *listened, key string, via *way) *Host {
 	h := &Host{name: name, client: client, conn: conn, key: key, via: via,
 		slots: make(chan struct{}, sessions), done: make(chan struct{})}
 	go func() {
@@ -50,34 +53,44 @@ func (h *Host) Close() error {
 }
 
 // keepalive notices a connection that has died without a word, as those of a
-// laptop that slept or changed its network do.
+// laptop that slept or changed its network do. Anything that arrives is a sign
+// of life: on a slow link the answer waits behind what is being sent.
 func (h *Host) keepalive() {
 	tick := time.NewTicker(keepaliveInterval)
 	defer tick.Stop()
-	answers := make(chan error, 1)
-	for waiting, misses := false, 0; ; {
+	for misses, heard := 0, h.conn.heard.Load(); ; {
 		select {
 		case <-h.done:
 			return
-		case err := <-answers:
-			waiting, misses = false, 0
-			if err != nil {
-				h.conn.Close()
-				return
-			}
 		case <-tick.C:
-			if !waiting {
-				waiting = true
-				go func() {
-					_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
-					answers <- err
-				}()
-			} else if misses++; misses >= keepaliveMisses {
-				h.conn.Close()
-				return
-			}
+		}
+		if now := h.conn.heard.Load(); now != heard {
+			misses, heard = 0, now
+		} else if misses++; misses > keepaliveMisses {
+			h.conn.Close()
+			return
+		}
+		// Its answer is heard like everything else. One request waits at most:
+		// the client sends the next only when this one is answered.
+		if h.asking.CompareAndSwap(false, true) {
+			go func() {
+				defer h.asking.Store(false)
+				_, _, _ = h.client.SendRequest("keepalive@openssh.com", true, nil)
+			}()
 		}
 	}
+}
+
+// listened is a connection that counts what it hears.
+type listened struct {
+	net.Conn
+	heard atomic.Int64
+}
+
+func (l *listened) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	l.heard.Add(int64(n))
+	return n, err
 }
 
 // DialContext connects to addr as the host sees it.

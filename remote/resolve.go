@@ -51,6 +51,8 @@ func resolve(ctx context.Context, configFile, alias string) (*settings, error) {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, "ssh", args...)
 	cmd.Stderr = &stderr
+	// A command of `Match exec` may leave a child that keeps our pipe open.
+	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):

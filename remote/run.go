@@ -34,8 +34,7 @@ type Script struct {
 // fish or csh. It first says the nonce, which ends whatever a chatty profile
 // printed, then takes from its input the environment, one NAME=value a line up
 // to an empty one, and the script's size and text. What is left of the input is
-// the script's own. Here read takes a byte at a time and head -c no byte more
-// than it is told to.
+// the script's own: read and dd take it byte by byte, and none too many.
 //
 // The folders before PATH are where NixOS and Nix put what a login that runs
 // no profile does not find.
@@ -44,7 +43,7 @@ const bootstrap = `exec /bin/sh -c '` +
 	`$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL; ` +
 	`unset ENV BASH_ENV CDPATH; IFS= read -r nonce && printf "%s\n" "$nonce"; ` +
 	`while IFS= read -r pair && [ -n "$pair" ]; do export "$pair"; done; ` +
-	`IFS= read -r size; eval "$(head -c "$size")"'`
+	`IFS= read -r size; eval "$(dd bs=1 count="$size" 2>/dev/null)"'`
 
 const (
 	// answerCap is the most a script may answer: the closure of a large
@@ -53,7 +52,8 @@ const (
 	// greetingCap is the most a profile may print before the script begins.
 	greetingCap = 64 << 10
 	// closeTimeout is how long a session may take to end when its context has.
-	closeTimeout = 5 * time.Second
+	// On a slow link it waits behind what was sent before.
+	closeTimeout = 30 * time.Second
 )
 
 // Run runs a script and returns what it printed. The error is an *[ExitError]
@@ -72,7 +72,8 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 	defer free()
 	defer session.Close()
 	answer := &capped{most: answerCap}
-	gate := &gate{nonce: nonce, to: answer}
+	// Output that nobody takes any more would block the script, and its session.
+	gate := &gate{nonce: nonce, to: answer, fail: func() { session.Close() }}
 	if s.Stdout != nil {
 		gate.to = s.Stdout
 	}
@@ -101,13 +102,16 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 	}()
 	err = h.wait(ctx, session)
 	complaints.flush()
+	if gate.err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", h.name, s.Name, gate.err)
+	}
 	if err := h.outcome(s.Name, err, complaints.tail); err != nil {
 		return nil, err
 	}
 	if answer.over {
 		return nil, fmt.Errorf("%s: %s answered more than %d bytes", h.name, s.Name, answerCap)
 	}
-	return answer.Bytes(), nil
+	return []byte(Clean(answer.String())), nil
 }
 
 // wait waits for the session, or for ctx and then for the session's goroutines,
@@ -170,9 +174,21 @@ type gate struct {
 	to    io.Writer
 	open  bool
 	seen  []byte
+	// err is the first error of a write; fail is told that there was one.
+	err  error
+	fail func()
 }
 
 func (g *gate) Write(b []byte) (int, error) {
+	n, err := g.write(b)
+	if err != nil && g.err == nil {
+		g.err = err
+		g.fail()
+	}
+	return n, err
+}
+
+func (g *gate) write(b []byte) (int, error) {
 	if g.open {
 		return g.to.Write(b)
 	}

@@ -43,7 +43,7 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 		"FROM": temporary, "TO": name, "MODE": fmt.Sprintf("%04o", mode), "SHA256": hex.EncodeToString(sum[:]),
 	}})
 	if err != nil && sent != nil {
-		return fmt.Errorf("%s: upload %s: %w (%w)", h.name, name, sent, err)
+		return fmt.Errorf("%w; scp said: %s", err, strings.Join(strings.Fields(Clean(sent.Error())), " "))
 	}
 	return err
 }

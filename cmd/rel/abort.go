@@ -49,7 +49,8 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 	}
 	// A later promotion went on from what this one left; putting back what was
 	// before would take that one off the targets.
-	if past.Touched() && history.Overtaken(past) == nil {
+	changed := past.Touched() && history.Overtaken(past) == nil
+	if changed {
 		if err := h.reach(ctx, p, machine.Rollback); err != nil {
 			return err
 		}
@@ -57,9 +58,9 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 			return err
 		}
 	}
-	if err := m.Abort(c.Message, past.Touched()); err != nil {
+	if err := m.Abort(c.Message, changed); err != nil {
 		return err
 	}
 	fmt.Fprintf(h.std.out, "%s %s\n", p.ID, m.State())
-	return nil
+	return h.journal.Backup()
 }

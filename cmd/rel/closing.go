@@ -37,9 +37,9 @@ func (h *house) fail(ctx context.Context, err error) int {
 		return e.code
 	}
 	for _, line := range standing {
-		fmt.Fprintf(h.std.err, "targets: %s\n", line)
+		fmt.Fprintf(h.std.err, "targets: %s\n", remote.Clean(line))
 	}
-	fmt.Fprintf(h.std.err, "next:    %s\n", h.next(err, e))
+	fmt.Fprintf(h.std.err, "next:    %s\n", remote.Clean(h.next(err, e)))
 	if path := h.logPath(err); path != "" {
 		fmt.Fprintf(h.std.err, "log:     %s\n", path)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,6 +48,9 @@ func explain(err error) explanation {
 	if errors.As(err, &phase) && phase.Interrupted {
 		return explanation{code: exitInterrupted, what: phase.Phase + ": stopped by the operator"}
 	}
+	if phase == nil && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)) {
+		return explanation{code: exitInterrupted, what: "stopped by the operator"}
+	}
 	if phase != nil {
 		err = phase.Err
 	}
@@ -66,7 +70,7 @@ func explain(err error) explanation {
 
 // explainAll explains the failures of several hosts as the gravest of them.
 func explainAll(hosts phases.HostErrors) explanation {
-	gravity := map[int]int{exitPerson: 3, exitReverted: 2, exitUnreachable: 1}
+	gravity := map[int]int{exitPerson: 4, exitUnreachable: 3, exitReverted: 2, exitFailed: 1}
 	all := explainOne(hosts[0])
 	for _, err := range hosts[1:] {
 		e := explainOne(err)
@@ -80,9 +84,6 @@ func explainAll(hosts phases.HostErrors) explanation {
 }
 
 func explainOne(err error) explanation {
-	if e, ok := explainHost(err); ok {
-		return e
-	}
 	var (
 		refusal   *phases.Refusal
 		apply     *phases.ApplyError
@@ -94,8 +95,11 @@ func explainOne(err error) explanation {
 		usage     *usageError
 		config    *configError
 		lost      *phases.LostJobError
+		revert    *phases.RevertError
 	)
 	switch {
+	case errors.As(err, &revert):
+		return explanation{code: exitPerson, what: err.Error()}
 	case errors.As(err, &refusal):
 		return explainRefusal(refusal)
 	case errors.As(err, &apply):
@@ -119,6 +123,9 @@ func explainOne(err error) explanation {
 		if rest != "" {
 			e.detail = strings.Split(rest, "\n")
 		}
+		return e
+	}
+	if e, ok := explainHost(err); ok {
 		return e
 	}
 	return explainJournal(err)

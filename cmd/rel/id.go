@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +14,23 @@ import (
 // Ids sort by time, and their alphabet is safe in paths and unit names.
 func newID(now time.Time, commit string) string {
 	return now.UTC().Format("20060102-150405") + "-" + phases.Short(commit)
+}
+
+// newID names a new promotion. Two in one second would share an id, so the
+// second waits for the next: it holds the claim, and so nobody else takes it.
+func (h *house) newID(ctx context.Context, commit string) (string, error) {
+	for {
+		id := newID(time.Now(), commit)
+		events, err := h.journal.Events(id)
+		if err != nil || len(events) == 0 {
+			return id, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
 }
 
 // idError says that a name fits no promotion, or several.

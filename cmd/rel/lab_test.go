@@ -45,6 +45,8 @@ func newWorld(t *testing.T, targets int) *world {
 		}
 		t.Skip(err)
 	}
+	// Labs stand beside each other, and most of a test is waiting for units.
+	t.Parallel()
 	dir, err := os.MkdirTemp("/var/tmp", "rel-test-")
 	if err != nil {
 		t.Fatal(err)

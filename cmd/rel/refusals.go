@@ -20,6 +20,9 @@ func explainRefusal(r *phases.Refusal) explanation {
 	case phases.NoCheckout:
 		on("%s is no git checkout", r.Thing)
 		e.cure = "set repo in rel.toml, or --repo, --grind-repo, --prod-repo"
+	case phases.NotOurs:
+		on("%s belongs to another user, and git does not trust it", r.Thing)
+		ssh("git config --global --add safe.directory %s", r.Thing)
 	case phases.Dirty:
 		on("%s has uncommitted changes", r.Thing)
 		ssh("git -C %s status", r.Thing)
@@ -66,6 +69,9 @@ func explainRefusal(r *phases.Refusal) explanation {
 		on("too little room in %s: %s", r.Thing, items)
 		e.detail = nil
 		ssh("nix-collect-garbage")
+	case phases.Held:
+		on("promotion %s is at work there", r.Thing)
+		e.code, e.cure = exitHeld, "wait for it: rel log "+r.Thing
 	case phases.Unconfirmed:
 		on("promotion %s is applied and not confirmed yet", r.Thing)
 		e.cure = "rel resume " + r.Thing + ", or rel abort " + r.Thing

@@ -56,7 +56,10 @@ func (c *resumeCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Look(ctx); err != nil {
+	h.printer.say("looking whether the hosts still are as the journal has it")
+	look, cancel := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("looking at the hosts took longer than %s", pinTimeout))
+	defer cancel()
+	if err := m.Look(look); err != nil {
 		return err
 	}
 	if err := h.drive(ctx, m); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"choir.chat/rel/machine"
 )
@@ -38,6 +37,8 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	start.Plan.Release = to.Release()
 	if live := history.Live(); live != nil {
 		start.From = origin(live)
+		// All that serve the live release go back, also those that joined since.
+		start.Plan.Targets = live.Start.Plan.Targets
 	}
 	p := h.promotion()
 	p.Plan = start.Plan
@@ -47,7 +48,9 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
 		return err
 	}
-	p.ID = newID(time.Now(), start.Plan.Commit)
+	if p.ID, err = h.newID(ctx, start.Plan.Commit); err != nil {
+		return err
+	}
 	name(p.ID)
 	m, err := machine.Open(h.journal, p, start, h.show)
 	if err != nil {

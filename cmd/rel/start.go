@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,6 +28,13 @@ type startCmd struct {
 	Again          bool     `help:"Promote a commit that was rolled back; say why with -m."`
 	Message        string   `short:"m" placeholder:"WHY" help:"Why, for the audit."`
 }
+
+// commitName is a commit in full or abbreviated. Names of branches are not
+// taken: those of the build host's clone need not be those of its origin.
+var commitName = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
+
+// pinTimeout bounds the fetch that settles the commit.
+const pinTimeout = 2 * time.Minute
 
 // alreadyRolledBackError refuses a commit that someone took off the targets.
 type alreadyRolledBackError struct{ Commit, ID string }
@@ -60,7 +68,9 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err := c.pin(ctx, h, p); err != nil {
 		return err
 	}
-	p.ID = newID(time.Now(), p.Plan.Commit)
+	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
+		return err
+	}
 	name(p.ID)
 	m, err := machine.Open(h.journal, p, machine.Start{
 		Kind: machine.Forward, Plan: p.Plan, Why: c.Message, Rel: h.version,
@@ -90,6 +100,9 @@ func (c *startCmd) plan(h *house) (phases.Plan, error) {
 	}
 	if c.Again && c.Message == "" {
 		return phases.Plan{}, &usageError{"--again wants a reason: -m WHY"}
+	}
+	if c.SHA != "" && !commitName.MatchString(c.SHA) {
+		return phases.Plan{}, &usageError{fmt.Sprintf("--sha %s is no commit: it takes at least four hex digits", c.SHA)}
 	}
 	plan, err := conf.plan()
 	plan.AllowDowngrade = c.AllowDowngrade
@@ -135,6 +148,8 @@ func (c *startCmd) override(conf *config) {
 
 // pin settles which commit this is about, and what speaks against it.
 func (c *startCmd) pin(ctx context.Context, h *house, p *phases.Promotion) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("asking the origin took longer than %s", pinTimeout))
+	defer cancel()
 	root, config := repoPath(h.config.path)
 	pinned, err := phases.Pin(ctx, p.Build, func(line string) { h.printer.line(p.Build.Name(), line) }, p.Plan, c.SHA, config)
 	if err != nil {

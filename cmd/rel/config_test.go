@@ -1,0 +1,211 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"choir.chat/rel/phases"
+)
+
+const goodConfig = `app = "choiros"
+repo = "/opt/choiros/workspace"
+
+[build]
+host = "choiros-grind"
+
+[[target]]
+host = "choiros-prod"
+
+[[artifact]]
+name = "sandbox"
+flake = "./sandbox#sandbox"
+binary = "bin/sandbox"
+link = "/opt/choiros/bin/sandbox"
+
+[services]
+restart = ["container@sandbox-live", "hypervisor"]
+
+[[check]]
+name = "up"
+url = "http://127.0.0.1:9090/health"
+`
+
+func load(t *testing.T, text string) (*config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rel.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return readConfig(path)
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := load(t, goodConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Branch != "main" || p.Manifest != "/tmp/choiros-release.env" || p.OnUnhealthy != "revert" || p.Keep != 5 ||
+		time.Duration(p.Confirm) != 2*time.Minute || p.Build.Repo != "/opt/choiros/workspace" || p.Targets[0].Repo != "/opt/choiros/workspace" {
+		t.Errorf("the plan is %+v", p)
+	}
+	check := p.Checks[0]
+	if check.From != "target" || check.Status != 200 || check.Successes != 2 || time.Duration(check.Deadline) != time.Minute {
+		t.Errorf("the check is %+v", check)
+	}
+}
+
+func TestConfigOwnRepos(t *testing.T) {
+	text := strings.Replace(goodConfig, `host = "choiros-prod"`, "host = \"choiros-prod\"\nrepo = \"\"", 1)
+	text = strings.Replace(text, `host = "choiros-grind"`, "host = \"choiros-grind\"\nrepo = \"/srv/other\"", 1)
+	c, err := load(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := c.plan()
+	if p.Build.Repo != "/srv/other" || p.Targets[0].Repo != "" {
+		t.Errorf("the plan is %+v", p)
+	}
+}
+
+// Each mistake is named with its place, and where one was surely meant, with
+// what was meant.
+func TestConfigMistakes(t *testing.T) {
+	cases := []struct {
+		name     string
+		old, new string
+		says     []string
+	}{
+		{"unknown key", `repo = "/opt`, `repp = "/opt`, []string{`rel.toml:2:1: unknown key "repp"; did you mean "repo"?`}},
+		{"unknown key in a table", `flake = `, `flaek = `, []string{`rel.toml:12:1: unknown key "artifact.flaek"; did you mean "flake"?`}},
+		{"unknown table", `[services]`, `[servcies]`, []string{"unknown key", `did you mean "services"?`}},
+		{"wrong type", `app = "choiros"`, `app = 7`, []string{"rel.toml:1:", "app"}},
+		{"wrong duration", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"soon\"", []string{"rel.toml:2:", "soon"}},
+		{"no TOML", `app = "choiros"`, `app = "choiros`, []string{"rel.toml:1:"}},
+		{"no app", `app = "choiros"`, ``, []string{"app is missing"}},
+		{"app with a space", `"choiros"`, `"choir os"`, []string{`app = "choir os" is not of the form`}},
+		{"no artifact", "[[artifact]]\nname = \"sandbox\"\nflake = \"./sandbox#sandbox\"\nbinary = \"bin/sandbox\"\nlink = \"/opt/choiros/bin/sandbox\"\n", "",
+			[]string{"there is no [[artifact]]"}},
+		{"relative link", `"/opt/choiros/bin/sandbox"`, `"opt/sandbox"`, []string{`artifact "sandbox".link = "opt/sandbox" is not`}},
+		{"link out of its way", `"/opt/choiros/bin/sandbox"`, `"/opt/../bin/x"`, []string{"absolute path in its shortest form"}},
+		{"link with a substitution", `"/opt/choiros/bin/sandbox"`, `"/opt/$(id)"`, []string{`link = "/opt/$(id)" is not of the form`}},
+		{"two artifacts on one link", `[services]`, "[[artifact]]\nname = \"b\"\nflake = \"#b\"\nbinary = \"bin/b\"\nlink = \"/opt/choiros/bin/sandbox\"\n[services]",
+			[]string{`artifact "b": link /opt/choiros/bin/sandbox is that of artifact "sandbox" already`}},
+		{"binary outside", `"bin/sandbox"`, `"../../bin/sh"`, []string{`binary = "../../bin/sh" is not a path within`}},
+		{"flake that is a flag", `"./sandbox#sandbox"`, `"--impure"`, []string{`flake = "--impure" is no flake output`}},
+		{"unknown from", `name = "up"`, "name = \"up\"\nfrom = \"moon\"", []string{`check "up": from = "moon" is neither "target" nor "operator"`}},
+		{"no url", `url = "http://127.0.0.1:9090/health"`, ``, []string{`check "up": one of url and any_of has to be set`}},
+		{"no web address", `"http://127.0.0.1:9090/health"`, `"ftp://x"`, []string{`"ftp://x" is no http or https URL`}},
+		{"no such ca", `name = "up"`, "name = \"up\"\nca = \"none.pem\"", nil},
+		{"host that is a flag", `"choiros-prod"`, `"-oProxyCommand=x"`, []string{"target[0].host"}},
+		{"unit with a space", `"hypervisor"`, `"a b"`, []string{`services.restart[1] = "a b"`}},
+		{"neither", `app = "choiros"`, "app = \"choiros\"\non_unhealthy = \"pray\"", []string{`on_unhealthy = "pray" is neither "revert" nor "keep"`}},
+		{"keep nothing", `app = "choiros"`, "app = \"choiros\"\nkeep = 0", []string{"keep = 0"}},
+		{"half a second", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"500ms\"", []string{"is not a number of seconds"}},
+	}
+	for _, c := range cases {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			text := strings.Replace(goodConfig, c.old, c.new, 1)
+			if text == goodConfig {
+				t.Fatal("nothing was changed")
+			}
+			conf, err := load(t, text)
+			if err == nil {
+				_, err = conf.plan()
+			}
+			var wrong *configError
+			if !errors.As(err, &wrong) {
+				t.Fatalf("got %v", err)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q is not in %q", word, err)
+				}
+			}
+			if strings.Contains(err.Error(), "struct") || strings.Contains(err.Error(), "main.") {
+				t.Errorf("it speaks of Go: %q", err)
+			}
+			if e := explain(err); e.code != exitUsage {
+				t.Errorf("it ends with %d", e.code)
+			}
+		})
+	}
+}
+
+func TestConfigIsFoundAbove(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b")
+	if err := os.MkdirAll(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(deep)
+	if _, err := readConfig(""); err == nil || !strings.Contains(err.Error(), "--config") {
+		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "rel.toml"), []byte(goodConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := readConfig(""); err != nil || filepath.Base(filepath.Dir(c.path)) != filepath.Base(dir) {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+func TestFlagsOverride(t *testing.T) {
+	c, err := load(t, goodConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := startCmd{Grind: "g", Prod: []string{"choiros-prod", "p2"}, Repo: "/r", GrindRepo: "/gr", Manifest: "/m"}
+	start.override(c)
+	p, err := c.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Build != (phases.Site{Host: "g", Repo: "/gr"}) || p.Targets[1] != (phases.Site{Host: "p2", Repo: "/r"}) || p.Manifest != "/m" {
+		t.Errorf("the plan is %+v", p)
+	}
+}
+
+func TestPlanDifferences(t *testing.T) {
+	c, err := load(t, goodConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded, _ := c.plan()
+	recorded.Commit, recorded.AllowDowngrade = "abc", true
+	today, _ := c.plan()
+	if got := planDifferences(recorded, today); got != nil {
+		t.Errorf("a plan differs from itself in %v", got)
+	}
+	today.Keep, today.Checks = 7, nil
+	if got := strings.Join(planDifferences(recorded, today), " "); got != "checks keep" {
+		t.Errorf("it differs in %s", got)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"start", "status", "rollback", "resume", "log", "abort"}
+	for word, want := range map[string]string{"strat": "start", "statu": "status", "rolback": "rollback", "xyz": "", "logs": "log"} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("nearest to %q is %q, want %q", word, got, want)
+		}
+	}
+}
+
+// The blob's name is git's: this one is that of the empty file.
+func TestIsBlob(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !isBlob(name, "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391") || isBlob(name, strings.Repeat("0", 40)) {
+		t.Error("the empty file has another name")
+	}
+}

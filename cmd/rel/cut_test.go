@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"choir.chat/rel/journal"
+	"choir.chat/rel/remote/lab"
+)
+
+// program builds rel, for the tests that have to kill it.
+func program(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "rel")
+	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return name
+}
+
+// startAndSignal runs `rel start` and sends it a signal at the first event that
+// fits; it returns how rel ended and what it said.
+func (w *world) startAndSignal(rel string, sig syscall.Signal, at func(journal.Event) bool) (code int, said string) {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), rel, "start", "--progress=json",
+		"--config", w.config, "--journal", w.journal, "--ssh-config", w.SSHConfigPath())
+	var talk strings.Builder
+	cmd.Stderr = &talk
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	sent := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var ev journal.Event
+		if err := json.Unmarshal(lines.Bytes(), &ev); err != nil {
+			w.t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		if !sent && at(ev) {
+			sent = true
+			_ = cmd.Process.Signal(sig)
+		}
+	}
+	_ = cmd.Wait()
+	if !sent {
+		w.t.Fatalf("the moment to send %s never came:\n%s", sig, talk.String())
+	}
+	w.t.Logf("rel start, %s: exit %d\n%s", sig, cmd.ProcessState.ExitCode(), talk.String())
+	return cmd.ProcessState.ExitCode(), talk.String()
+}
+
+func begins(phase string) func(journal.Event) bool {
+	return func(ev journal.Event) bool { return ev.Kind == journal.Intent && ev.Phase == phase }
+}
+
+// TestCut cuts rel off, by kill -9 as a dead laptop does and by Ctrl-C, and
+// goes on. What was done is not done again, and an apply runs to its end on
+// the target without us.
+func TestCut(t *testing.T) {
+	w := newWorld(t, 1)
+	rel := program(t)
+	w.must(exitOK, "start")
+
+	second := w.bump(lab.Bump{})
+	code, said := w.startAndSignal(rel, syscall.SIGINT, begins("build"))
+	if code != exitInterrupted || !strings.Contains(said, "rel resume "+w.newest()) {
+		t.Errorf("Ctrl-C ended it with %d: %s", code, said)
+	}
+	w.must(exitOK, "resume")
+	if got := steps(w.events(w.newest())); got != "sync-1 verify-1 build-1 build-2 copy-1 apply-1 health-1" {
+		t.Errorf("the promotion took the steps %s", got)
+	}
+
+	third := w.bump(lab.Bump{})
+	w.startAndSignal(rel, syscall.SIGKILL, begins("apply"))
+	w.must(exitOK, "log").mentions(t, "copied, cut in apply")
+	w.must(exitOK, "resume")
+	if got := steps(w.events(w.newest())); got != "sync-1 verify-1 build-1 copy-1 apply-1 apply-2 health-1" {
+		t.Errorf("the promotion took the steps %s", got)
+	}
+	if n := w.exec("choiros-prod", "grep -c 'restarting hypervisor' /var/lib/rel/choiros/releases/"+w.newest()+"/apply.log"); n != "1" {
+		t.Errorf("the services were restarted %s times", n)
+	}
+	if _, body := w.fetch("choiros-prod", "https://os.choir.chat/login"); !strings.Contains(body, third) {
+		t.Errorf("login answers %q, want %s", body, third)
+	}
+	w.must(exitOK, "status")
+	if !strings.Contains(w.exec("choiros-prod", "cat /var/lib/rel/choiros/ledger.jsonl"), second) {
+		t.Error("the target's ledger does not know the second release")
+	}
+}
+
+// TestUnconfirmed: nobody confirms, and the target goes back by itself. The
+// next resume sees it, and makes the release live after all.
+func TestUnconfirmed(t *testing.T) {
+	w := newWorld(t, 1)
+	rel := program(t)
+	w.must(exitOK, "start")
+	before := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
+	w.bump(lab.Bump{})
+	w.rewrite(`confirm      = "60s"`, `confirm = "2s"`)
+	w.startAndSignal(rel, syscall.SIGKILL, func(ev journal.Event) bool { return ev.State == "applied" })
+	w.await("choiros-prod", "test -e /var/lib/rel/choiros/releases/"+w.newest()+"/reverted")
+	if now := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor"); now != before {
+		t.Errorf("the target went to %s, want %s", now, before)
+	}
+	w.must(exitOK, "resume").mentions(t, "copied, not applied: choiros-prod went back: not confirmed within 2s")
+	w.must(exitOK, "status")
+}
+
+// TestKilledJob: the apply dies on the target after the links were switched.
+// Going on settles it, and so does giving up.
+func TestKilledJob(t *testing.T) {
+	w := newWorld(t, 1)
+	w.must(exitOK, "start")
+	before := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
+	w.bump(lab.Bump{})
+	// A unit that takes long to stop holds the apply where the links are switched.
+	w.exec("choiros-prod", `mkdir -p /etc/systemd/system/hypervisor.service.d
+		printf '[Service]\nExecStopPost=/bin/sleep 5\n' > /etc/systemd/system/hypervisor.service.d/slow.conf; systemctl daemon-reload`)
+	kill := make(chan struct{})
+	go func() {
+		defer close(kill)
+		w.await("choiros-prod", `u=$(systemctl list-units --plain --no-legend 'rel-apply-*.service' | cut -d' ' -f1)
+			[ -n "$u" ] && readlink /opt/choiros/bin/hypervisor | grep -q hypervisor-2 && systemctl kill -s KILL "$u"`)
+	}()
+	o := w.must(exitPerson, "start")
+	<-kill
+	o.closes(t)
+	o.mentions(t, "ended without a result")
+	w.exec("choiros-prod", "rm /etc/systemd/system/hypervisor.service.d/slow.conf; systemctl daemon-reload")
+	w.must(exitOK, "resume")
+	w.must(exitOK, "status")
+
+	// The same again, given up: the release before is back.
+	live := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
+	if live == before {
+		t.Fatal("the resume changed nothing")
+	}
+	w.bump(lab.Bump{})
+	w.rewrite(`deadline = "20s"`, `deadline = "2s"`, `on_unhealthy = "revert"`, `on_unhealthy = "keep"`)
+	w.exec("choiros-prod", "systemctl stop caddy")
+	w.must(exitPerson, "start")
+	w.must(exitOK, "abort", w.newest()).mentions(t, "reverted")
+	if now := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor"); now != live {
+		t.Errorf("the target was left on %s, want %s", now, live)
+	}
+}
+
+// await waits until a script succeeds on a host, for half a minute.
+func (w *world) await(host, script string) {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		_, err := w.Exec(w.t.Context(), host, script)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Errorf("%s: this never came true: %s", host, script)
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestBusy: a second rel on this machine is told who is at work.
+func TestBusy(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state", "journal.db")
+	j := journal.New(path)
+	j.Operator.Name = "ana@mbp"
+	name, release, err := j.Acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	name("20261122-183229-dc8876b")
+	if err := os.WriteFile(filepath.Join(dir, "rel.toml"), []byte(goodConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"start"}, {"resume"}, {"rollback"}, {"abort", "x"}} {
+		var out, said syncBuffer
+		code := run(t.Context(), append(command, "--journal", path, "--config", filepath.Join(dir, "rel.toml")), stdio{out: &out, err: &said})
+		if code != exitHeld || !strings.Contains(said.String(), "ana@mbp") || !strings.Contains(said.String(), "20261122-183229-dc8876b") {
+			t.Errorf("rel %v: exit %d, %s", command, code, said.String())
+		}
+	}
+	// Reading is nobody's business.
+	var out, said syncBuffer
+	if code := run(t.Context(), []string{"log", "--journal", path}, stdio{out: &out, err: &said}); code != exitOK {
+		t.Errorf("rel log: exit %d, %s", code, said.String())
+	}
+}

@@ -1,0 +1,188 @@
+package phases
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// quick is a check with short times.
+func quick(url ...string) Check {
+	return Check{
+		Name: "c", URLs: url, Status: 200, Successes: 2, Interval: Duration(5 * time.Millisecond),
+		Timeout: Duration(200 * time.Millisecond), Deadline: Duration(300 * time.Millisecond),
+	}
+}
+
+func ask1(t *testing.T, c Check) Result {
+	t.Helper()
+	return c.until(t.Context(), new(net.Dialer).DialContext)
+}
+
+func serve(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestCheck(t *testing.T) {
+	ok := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/health":
+			_, _ = w.Write([]byte("ok sha=abc"))
+		case "/moved":
+			http.Redirect(w, r, "https://example.org/there", http.StatusPermanentRedirect)
+		case "/slow":
+			<-r.Context().Done()
+		default:
+			http.Error(w, "gone \x1b[31m", http.StatusInternalServerError)
+		}
+	})
+	with := func(path string, change func(*Check)) Check {
+		c := quick(ok + path)
+		if change != nil {
+			change(&c)
+		}
+		return c
+	}
+	cases := []struct {
+		name  string
+		check Check
+		want  Verdict
+		last  string
+	}{
+		{"up", with("/health", nil), Passed, ""},
+		{"body", with("/health", func(c *Check) { c.Body = "sha=abc" }), Passed, ""},
+		{"the old process", with("/health", func(c *Check) { c.Body = "sha=def" }), Failed, `without "sha=def"`},
+		{"wrong status", with("/none", nil), Failed, "answered 500, want 200"},
+		{"redirect is not followed", with("/moved", nil), Failed, "answered 308, want 200"},
+		{"redirect", with("/moved", func(c *Check) { c.Status, c.Location = 308, "https://example.org/there" }), Passed, ""},
+		{"redirect elsewhere", with("/moved", func(c *Check) { c.Status, c.Location = 308, "https://example.org/login" }), Failed, "leads to"},
+		{"too slow", with("/slow", func(c *Check) { c.Timeout = Duration(50 * time.Millisecond) }), Failed, "deadline exceeded"},
+		{"nobody there", quick("http://127.0.0.1:1/"), Failed, "refused"},
+		{"any of", func() Check { return quick("http://127.0.0.1:1/", ok+"/health") }(), Passed, ""},
+		{"none of", func() Check { return quick("http://127.0.0.1:1/", ok+"/none") }(), Failed, "refused"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := ask1(t, c.check)
+			if r.Verdict != c.want || !strings.Contains(r.Last, c.last) {
+				t.Errorf("got %s (%+v)", r, r)
+			}
+			if c.want == Passed && r.Attempts < 2 {
+				t.Errorf("it passed after %d attempts", r.Attempts)
+			}
+			if strings.ContainsRune(r.String(), 0x1b) {
+				t.Errorf("%q has an escape in it", r)
+			}
+		})
+	}
+}
+
+// One good answer between bad ones is no health.
+func TestCheckFlapping(t *testing.T) {
+	var n atomic.Int32
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%2 == 0 {
+			w.WriteHeader(503)
+		}
+	})
+	if r := ask1(t, quick(url)); r.Verdict != Failed || r.Limit == "" {
+		t.Errorf("got %s", r)
+	}
+}
+
+func TestCheckSlowStart(t *testing.T) {
+	began := time.Now()
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if time.Since(began) < 400*time.Millisecond {
+			w.WriteHeader(503)
+		}
+	})
+	c := quick(url)
+	c.StartPeriod = Duration(time.Second)
+	if r := ask1(t, c); r.Verdict != Passed {
+		t.Errorf("got %s", r)
+	}
+}
+
+// A host that cannot be reached says nothing about the release.
+func TestCheckInconclusive(t *testing.T) {
+	c := quick("http://127.0.0.1:1/")
+	r := c.until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, lostError{} })
+	if r.Verdict != Inconclusive {
+		t.Errorf("got %s", r)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r := c.until(ctx, new(net.Dialer).DialContext); r.Verdict != Inconclusive {
+		t.Errorf("an interrupted check came to %s", r)
+	}
+}
+
+type lostError struct{}
+
+func (lostError) Error() string { return "lost" }
+func (lostError) Lost() bool    { return true }
+
+func TestCheckTLS(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(s.Close)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	url := "https://example.com:" + port + "/" // a name in the test certificate
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
+	cases := []struct {
+		name   string
+		change func(*Check)
+		want   Verdict
+	}{
+		{"not trusted", func(*Check) {}, Failed},
+		{"trusted", func(c *Check) { c.CA = ca }, Passed},
+		{"not checked", func(c *Check) { c.Insecure = true }, Passed},
+		{"another name", func(c *Check) { c.CA, c.URLs = ca, []string{"https://example.net:" + port} }, Failed},
+		{"no certificate", func(c *Check) { c.CA = "nonsense" }, Inconclusive},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			check := quick(url)
+			check.Resolve = "127.0.0.1"
+			c.change(&check)
+			if r := ask1(t, check); r.Verdict != c.want {
+				t.Errorf("got %s", r)
+			}
+		})
+	}
+}
+
+func TestExpand(t *testing.T) {
+	p := &Promotion{ID: "id1", Facts: Facts{Build: &Release{Commit: "0123456789abcdef"}}}
+	c := p.expand(Check{URLs: []string{"http://x/${sha}"}, Body: "${short_sha}", Location: "/${id}"})
+	if c.URLs[0] != "http://x/0123456789abcdef" || c.Body != "0123456" || c.Location != "/id1" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestVerdictText(t *testing.T) {
+	for v := Passed; v <= Failed; v++ {
+		text, err := v.MarshalText()
+		var again Verdict
+		if err != nil || again.UnmarshalText(text) != nil || again != v {
+			t.Errorf("%d became %q, %v, %d", v, text, err, again)
+		}
+	}
+	if err := new(Verdict).UnmarshalText([]byte("fine")); err == nil {
+		t.Error("an unknown verdict was taken")
+	}
+	var lost interface{ Lost() bool }
+	if !errors.As(error(lostError{}), &lost) {
+		t.Error("a lost connection is not told by its method")
+	}
+}

@@ -1,0 +1,124 @@
+package phases
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// local is a Host on this machine: scripts run in a real /bin/sh, with the
+// real git. It is for what the scripts do to checkouts and files; the lab's
+// tests have the rest.
+type local struct {
+	name string
+	// env is added to the scripts' environment.
+	env []string
+}
+
+func (l *local) Name() string { return l.name }
+
+func (l *local) Run(ctx context.Context, s Script) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", s.Code)
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), l.env...)
+	for name, value := range s.Env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	cmd.Stdin = s.Stdin
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if s.Stdout != nil {
+		cmd.Stdout = s.Stdout
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil, errors.New(l.name + ": " + s.Name + ": " + complaints.String())
+	}
+	return out.Bytes(), err
+}
+
+func (l *local) Upload(_ context.Context, path string, data []byte, mode uint32) error {
+	return os.WriteFile(path, data, os.FileMode(mode))
+}
+
+func (l *local) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
+// repos is an origin with some commits, and a checkout of it for each host.
+type repos struct {
+	t      *testing.T
+	origin string
+	// commits are those on main, oldest first.
+	commits []string
+}
+
+func newRepos(t *testing.T) *repos {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("there is no git")
+	}
+	t.Setenv("GIT_CONFIG_GLOBAL", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	r := &repos{t: t, origin: filepath.Join(t.TempDir(), "origin")}
+	r.git("", "init", "-q", "-b", "main", r.origin)
+	for _, text := range []string{"one", "two", "three"} {
+		r.commit(r.origin, text)
+	}
+	return r
+}
+
+func (r *repos) git(dir string, args ...string) string {
+	r.t.Helper()
+	if dir != "" {
+		args = append([]string{"-C", dir}, args...)
+	}
+	cmd := exec.Command("git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.org"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (r *repos) commit(dir, text string) string {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	r.git(dir, "add", "file")
+	r.git(dir, "commit", "-q", "-m", text)
+	sha := r.git(dir, "rev-parse", "HEAD")
+	if dir == r.origin {
+		r.commits = append(r.commits, sha)
+	}
+	return sha
+}
+
+// clone makes a checkout that is at the given commit.
+func (r *repos) clone(at string) string {
+	r.t.Helper()
+	dir := filepath.Join(r.t.TempDir(), "checkout")
+	r.git("", "clone", "-q", r.origin, dir)
+	r.git(dir, "reset", "-q", "--hard", at)
+	return dir
+}
+
+func (r *repos) head(dir string) string { return r.git(dir, "rev-parse", "HEAD") }
+
+// promotion is one over a build host and a target, with a checkout on each.
+func (r *repos) promotion(build, target, commit string) *Promotion {
+	return &Promotion{
+		ID: "20260102-030405-" + Short(commit),
+		Plan: Plan{App: "app", Branch: "main", Commit: commit, Build: Site{Host: "grind", Repo: build},
+			Targets: []Site{{Host: "prod", Repo: target}}},
+		Build: &local{name: "grind"}, Targets: []Host{&local{name: "prod"}},
+		Line: func(string, string) {}, Note: func(string, string) {},
+	}
+}
