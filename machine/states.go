@@ -38,12 +38,19 @@ func newFSM(table []phases.Phase, state string, before fsm.Callback) *fsm.FSM {
 func transitions(table []phases.Phase) fsm.Events {
 	var events fsm.Events
 	open := []string{New}
+	// From these a release may have been on the targets: the states that an
+	// apply leads to, or a step back from one.
+	var touched []string
 	for i := range table {
 		phase := &table[i]
 		previous := open[len(open)-1]
 		events = append(events, fsm.EventDesc{Name: phase.Name, Src: []string{previous}, Dst: phase.State})
 		if phase.Holds != nil {
 			events = append(events, fsm.EventDesc{Name: undo(phase), Src: []string{phase.State}, Dst: previous})
+			if len(touched) == 0 {
+				touched = append(touched, previous)
+			}
+			touched = append(touched, phase.State)
 		}
 		open = append(open, phase.State)
 	}
@@ -51,7 +58,7 @@ func transitions(table []phases.Phase) fsm.Events {
 	open = open[:len(open)-1]
 	return append(events,
 		fsm.EventDesc{Name: eventAbort, Src: open, Dst: Aborted},
-		fsm.EventDesc{Name: eventRevert, Src: open, Dst: Reverted})
+		fsm.EventDesc{Name: eventRevert, Src: touched, Dst: Reverted})
 }
 
 // Ended reports whether a promotion in this state is over.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sort"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -16,8 +15,7 @@ import (
 type Host interface {
 	// Name is the alias that the operator knows the host by.
 	Name() string
-	// Run runs a script and returns what it printed. An error of a script that
-	// ran and failed has the method ExitStatus() int.
+	// Run runs a script and returns what it printed, made safe to show.
 	Run(context.Context, Script) ([]byte, error)
 	// Upload puts data at path, whole or not at all, with the given mode.
 	Upload(ctx context.Context, path string, data []byte, mode uint32) error
@@ -39,22 +37,6 @@ type Script struct {
 	Stdout io.Writer
 	// Line takes each line of the script's standard error, made safe to show.
 	Line func(string)
-}
-
-// exitStatus is the status a script ended with; ok is false if err says that
-// it did not get that far.
-func exitStatus(err error) (status int, ok bool) {
-	for err != nil {
-		if e, is := err.(interface{ ExitStatus() int }); is {
-			return e.ExitStatus(), true
-		}
-		u, is := err.(interface{ Unwrap() error })
-		if !is {
-			return 0, false
-		}
-		err = u.Unwrap()
-	}
-	return 0, false
 }
 
 // answer is a script's reply: key=value lines, in order.
@@ -173,13 +155,4 @@ func table(rows ...[]string) io.Reader {
 		b.WriteByte('\n')
 	}
 	return strings.NewReader(b.String())
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

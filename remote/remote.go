@@ -34,9 +34,6 @@ func (e *ExitError) Error() string {
 	return s
 }
 
-// ExitStatus is the script's exit status.
-func (e *ExitError) ExitStatus() int { return e.Status }
-
 // LostError says that the connection ended under a script: what the script
 // did, and whether it still runs, is not known.
 type LostError struct {

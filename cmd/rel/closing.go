@@ -27,7 +27,7 @@ func (h *house) fail(ctx context.Context, err error) int {
 	}
 	red := h.failPaint()
 	fmt.Fprintf(h.std.err, "%s %s\n", red("rel:"), remote.Clean(e.what))
-	for _, line := range e.detail {
+	for _, line := range append(e.detail, h.lastOutput(err, e)...) {
 		fmt.Fprintf(h.std.err, "         %s\n", remote.Clean(line))
 	}
 	if e.code == exitUsage {
@@ -44,6 +44,20 @@ func (h *house) fail(ctx context.Context, err error) int {
 		fmt.Fprintf(h.std.err, "log:     %s\n", path)
 	}
 	return e.code
+}
+
+// lastOutput repeats what the hosts printed last in the attempt that failed,
+// unless it was refused or the explanation shows it already.
+func (h *house) lastOutput(err error, e explanation) []string {
+	var phase *machine.PhaseError
+	var exit *remote.ExitError
+	ran := e.code == exitFailed || e.code == exitPerson || e.code == exitReverted
+	if !ran || !errors.As(err, &phase) || errors.As(err, &exit) {
+		return nil
+	}
+	h.outputs.mu.Lock()
+	defer h.outputs.mu.Unlock()
+	return h.outputs.tail
 }
 
 func (h *house) failPaint() func(string) string {

@@ -116,6 +116,17 @@ func TestUnconfirmed(t *testing.T) {
 	}
 	w.must(exitOK, "resume").mentions(t, "copied, not applied: choiros-prod went back: not confirmed within 2s")
 	w.must(exitOK, "status")
+
+	// As long as one waits to be confirmed, no other comes in between.
+	w.config = w.ConfigPath()
+	w.bump(lab.Bump{})
+	w.startAndSignal(rel, syscall.SIGKILL, func(ev journal.Event) bool { return ev.State == "applied" })
+	waiting := w.newest()
+	w.bump(lab.Bump{})
+	o := w.must(exitRefused, "start")
+	o.closes(t)
+	o.mentions(t, waiting+" is applied and not confirmed", "rel resume "+waiting)
+	w.must(exitOK, "resume", waiting)
 }
 
 // TestKilledJob: the apply dies on the target after the links were switched.

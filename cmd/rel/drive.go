@@ -85,7 +85,12 @@ type outputs struct {
 	attempt int
 	heard   time.Time
 	waiting bool
+	// tail are the last lines of the attempt, for the words that end a failure.
+	tail []string
 }
+
+// tailLines is how many lines a failure repeats.
+const tailLines = 30
 
 // event follows the machine from attempt to attempt.
 func (o *outputs) event(ev journal.Event) {
@@ -93,7 +98,7 @@ func (o *outputs) event(ev journal.Event) {
 	defer o.mu.Unlock()
 	o.heard = time.Now()
 	if ev.Kind == journal.Intent {
-		o.phase, o.attempt, o.waiting = ev.Phase, ev.Attempt, true
+		o.phase, o.attempt, o.waiting, o.tail = ev.Phase, ev.Attempt, true, nil
 		o.shut()
 	}
 	if ev.Kind == journal.Moved || ev.Kind == journal.Failed || ev.Kind == journal.Interrupted {
@@ -108,6 +113,9 @@ func (o *outputs) line(promotion, host, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.heard = time.Now()
+	if o.tail = append(o.tail, text); len(o.tail) > tailLines {
+		o.tail = o.tail[1:]
+	}
 	o.write(promotion, host, text)
 }
 

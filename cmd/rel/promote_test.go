@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -219,4 +222,58 @@ func TestTwoTargets(t *testing.T) {
 	w.exec("choiros-prod-2", "systemctl start caddy")
 	w.must(exitOK, "resume")
 	w.must(exitOK, "status")
+}
+
+// TestConfigInCheckout: rel.toml lies in a checkout, and is not the one of the
+// commit that is promoted. Start says so, and goes by the file at hand.
+func TestConfigInCheckout(t *testing.T) {
+	w := newWorld(t, 1)
+	work := filepath.Join(w.Dir, "work")
+	text, err := os.ReadFile(w.ConfigPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.config = filepath.Join(work, "rel.toml")
+	mine := strings.ReplaceAll(string(text), `"ca.pem"`, `"`+w.CAPath()+`"`)
+	if err := os.WriteFile(w.config, []byte(mine), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"add", "rel.toml"}, {"commit", "-q", "-m", "how to promote"}, {"push", "-q", "origin", "main"}} {
+		cmd := exec.Command("git", append([]string{"-C", work, "-c", "user.name=x", "-c", "user.email=x@example.org"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	if o := w.must(exitOK, "start"); strings.Contains(o.err, "is not the one of") {
+		t.Error("the same file was taken for another")
+	}
+	if err := os.WriteFile(w.config, []byte(mine+"\n# not committed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := w.must(exitOK, "start")
+	said := strings.Index(o.err, "note: rel.toml in "+work+" is not the one of")
+	if opened := strings.Index(o.err, "promotion 2"); said < 0 || said > opened {
+		t.Errorf("nothing was said of it before the promotion began:\n%s", o.err)
+	}
+}
+
+// TestMovedCheckout: somebody moves a checkout between two attempts. Verify
+// wants the same commit everywhere, and names the host that is elsewhere.
+func TestMovedCheckout(t *testing.T) {
+	w := newWorld(t, 1)
+	w.bump(lab.Bump{})
+	w.exec("choiros-prod", "mv /etc/systemd/system/hypervisor.service /root/; systemctl daemon-reload")
+	w.must(exitRefused, "start").mentions(t, "there is no unit hypervisor")
+	w.exec("choiros-prod", `mv /root/hypervisor.service /etc/systemd/system/; systemctl daemon-reload
+		git -C /opt/choiros/workspace reset -q --hard HEAD~1`)
+	unchanged := w.unchanged()
+	o := w.must(exitRefused, "resume")
+	o.closes(t)
+	o.mentions(t, "choiros-prod: /opt/choiros/workspace is at ", "not at the commit of this promotion")
+	unchanged()
+	w.exec("choiros-prod", "git -C /opt/choiros/workspace merge -q --ff-only origin/main")
+	w.must(exitOK, "resume")
+	if got := steps(w.events()); got != "sync-1 verify-1 verify-2 verify-3 build-1 copy-1 apply-1 health-1" {
+		t.Errorf("the promotion took the steps %s", got)
+	}
 }

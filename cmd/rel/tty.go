@@ -143,44 +143,63 @@ func (t *ttyPrinter) hostLine(host string) string {
 	return fmt.Sprintf("    %-16s %6s  %s", host, millis(h.after.Milliseconds()), h.text)
 }
 
+// redraw draws the block over the one that stands there, in one write: a
+// terminal that shows half of it would flicker.
 func (t *ttyPrinter) redraw() {
-	t.erase()
-	if t.phase == "" || t.closed {
-		return
-	}
-	elapsed := time.Since(t.started)
-	turn := spinner[int(elapsed/frame)%len(spinner)]
-	block := []string{t.paint(bold, turn+" "+t.phase) + "  " + elapsed.Round(100*time.Millisecond).String()}
-	for _, host := range t.hosts {
-		block = append(block, t.hostLine(host))
-	}
-	for _, line := range t.tail {
-		block = append(block, t.paint(faint, "    │ "+line))
-	}
-	for _, line := range block {
-		t.write(line)
-	}
-	t.drawn = len(block)
-}
-
-// write prints one line, cut to the terminal's width: a line that wrapped
-// would make the block taller than what erase goes up by.
-func (t *ttyPrinter) write(line string) {
 	if t.closed {
 		return
 	}
+	var b strings.Builder
+	b.WriteString(t.eraser())
+	t.drawn = 0
+	if t.phase != "" {
+		for _, line := range t.block() {
+			b.WriteString(t.fit(line))
+			t.drawn++
+		}
+	}
+	_, _ = io.WriteString(t.out, b.String())
+}
+
+func (t *ttyPrinter) block() []string {
+	elapsed := time.Since(t.started)
+	turn := spinner[int(elapsed/frame)%len(spinner)]
+	lines := []string{t.paint(bold, turn+" "+t.phase) + "  " + millis(elapsed.Milliseconds())}
+	for _, host := range t.hosts {
+		lines = append(lines, t.hostLine(host))
+	}
+	for _, line := range t.tail {
+		lines = append(lines, t.paint(faint, "    │ "+line))
+	}
+	return lines
+}
+
+// write prints one line that stays.
+func (t *ttyPrinter) write(line string) {
+	if !t.closed {
+		_, _ = io.WriteString(t.out, t.fit(line))
+	}
+}
+
+// fit cuts a line to the terminal's width: one that wrapped would make the
+// block taller than what eraser goes up by.
+func (t *ttyPrinter) fit(line string) string {
 	width := 80
 	if w, ok := t.size(); ok {
 		width = w
 	}
-	line = strings.ReplaceAll(line, "\t", " ")
-	fmt.Fprintln(t.out, ansi.Truncate(line, max(width-1, 1), "…"))
+	return ansi.Truncate(strings.ReplaceAll(line, "\t", " "), max(width-1, 1), "…") + "\n"
 }
 
 func (t *ttyPrinter) erase() {
-	if t.drawn > 0 {
-		// Up to the block's first line, then clear from there to the end.
-		fmt.Fprintf(t.out, "\x1b[%dA\x1b[J", t.drawn)
-		t.drawn = 0
+	_, _ = io.WriteString(t.out, t.eraser())
+	t.drawn = 0
+}
+
+// eraser goes up to the block's first line and clears from there to the end.
+func (t *ttyPrinter) eraser() string {
+	if t.drawn == 0 {
+		return ""
 	}
+	return fmt.Sprintf("\x1b[%dA\x1b[J", t.drawn)
 }
