@@ -11,7 +11,6 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,42 +58,6 @@ type PhaseError struct {
 func (e *PhaseError) Error() string { return e.Phase + ": " + e.Err.Error() }
 
 func (e *PhaseError) Unwrap() error { return e.Err }
-
-// Start is what an Opened event holds.
-type Start struct {
-	// Schema is the version of this record's form.
-	Schema int         `json:"schema"`
-	Kind   Kind        `json:"kind"`
-	Plan   phases.Plan `json:"plan"`
-	// Of is the release that a rollback makes live again, From the promotion
-	// that it takes off the targets.
-	Of   string `json:"of,omitempty"`
-	From string `json:"from,omitempty"`
-	// Why is the operator's reason.
-	Why string `json:"why,omitempty"`
-	// Rel is the version of rel.
-	Rel string `json:"rel"`
-}
-
-// schema is what this package writes into Start.
-const schema = 1
-
-// Kind says which table a promotion goes by.
-type Kind string
-
-// The kinds of promotion.
-const (
-	Forward  Kind = "start"
-	Rollback Kind = "rollback"
-)
-
-// Table is the kind's phases.
-func (k Kind) Table() []phases.Phase {
-	if k == Rollback {
-		return phases.Back
-	}
-	return phases.Forward
-}
 
 // Open records a new promotion and returns the machine for it.
 func Open(recorder Recorder, p *phases.Promotion, start Start, show func(journal.Event)) (*Machine, error) {
@@ -266,80 +229,4 @@ func (m *Machine) Abort(why string, reverted bool) error {
 		event = eventRevert
 	}
 	return m.fire(event, journal.Event{Kind: journal.Moved, Text: why})
-}
-
-// fire moves the state machine; beforeEvent records it.
-func (m *Machine) fire(event string, ev journal.Event) error {
-	// Never the caller's context: one that ends within Event would wedge the
-	// machine for ever (looplab/fsm#115).
-	err := m.fsm.Event(context.Background(), event, ev)
-	var canceled fsm.CanceledError
-	if errors.As(err, &canceled) && canceled.Err != nil {
-		return canceled.Err
-	}
-	return err
-}
-
-// beforeEvent is the one place where state machine and journal meet.
-func (m *Machine) beforeEvent(_ context.Context, e *fsm.Event) {
-	ev := e.Args[0].(journal.Event)
-	ev.From, ev.State = e.Src, e.Dst
-	if err := m.record(ev); err != nil {
-		e.Cancel(err)
-	}
-}
-
-// event begins an event of the current attempt.
-func (m *Machine) event(kind journal.Kind) journal.Event {
-	ev := journal.Event{Kind: kind}
-	if m.current != nil {
-		ev.Phase, ev.Attempt = m.current.Name, m.promotion.Attempt
-	}
-	return ev
-}
-
-func (m *Machine) note(host, text string) {
-	ev := m.event(journal.Note)
-	ev.Host, ev.Text = host, text
-	// A note that cannot be recorded must not stop a phase half-way; if the
-	// journal is gone, the outcome's append says so.
-	_ = m.record(ev)
-}
-
-// record appends, then shows.
-func (m *Machine) record(ev journal.Event) error {
-	ev.Promotion = m.promotion.ID
-	recorded, err := m.recorder.Append(ev)
-	if err != nil {
-		return fmt.Errorf("cannot record the %s event: %w", ev.Kind, err)
-	}
-	if m.Show != nil {
-		m.Show(recorded)
-	}
-	return nil
-}
-
-// collect returns the facts that the attempt changed, and makes what the next
-// phase sees exactly what a resume would see.
-func (m *Machine) collect() (json.RawMessage, error) {
-	parts, err := m.promotion.Facts.Parts()
-	if err != nil {
-		return nil, fmt.Errorf("encode the facts: %w", err)
-	}
-	changed := map[string]json.RawMessage{}
-	for name, part := range parts {
-		if !bytes.Equal(part, m.parts[name]) {
-			changed[name] = part
-		}
-	}
-	m.parts = parts
-	if err := m.reload(); err != nil || len(changed) == 0 {
-		return nil, err
-	}
-	return json.Marshal(changed)
-}
-
-func (m *Machine) reload() (err error) {
-	m.promotion.Facts, err = phases.Assemble(m.parts)
-	return err
 }

@@ -16,29 +16,11 @@ type abortCmd struct {
 // Run ends a stopped promotion. Targets that it may have changed are put back
 // first; those that went back by themselves are left as they are.
 func (c *abortCmd) Run(ctx context.Context, h *house) error {
-	if err := h.openJournal(); err != nil {
-		return err
-	}
-	name, release, err := h.journal.Acquire()
+	history, past, err := h.begin(c.choose)
 	if err != nil {
 		return err
 	}
-	defer release()
-	history, err := h.history()
-	if err != nil {
-		return err
-	}
-	past, err := find(history, c.ID)
-	if err != nil {
-		return err
-	}
-	if past.Ended() {
-		return &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID}
-	}
-	if err := h.openPrinter(); err != nil {
-		return err
-	}
-	name(past.ID)
+	h.claimed(past.ID)
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
 	p := h.promotion()
@@ -63,4 +45,20 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 	}
 	fmt.Fprintf(h.std.out, "%s %s\n", p.ID, m.State())
 	return h.journal.Backup()
+}
+
+func (c *abortCmd) choose(history machine.History) (*machine.Past, error) {
+	past, err := find(history, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return past, unended(past)
+}
+
+// unended refuses a promotion that is over.
+func unended(past *machine.Past) error {
+	if !past.Ended() {
+		return nil
+	}
+	return &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID}
 }

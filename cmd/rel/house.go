@@ -23,6 +23,10 @@ type house struct {
 	journal *journal.Journal
 	printer printer
 	hosts   []*host
+	// claimed names the promotion that the app is claimed for; release ends
+	// the claim.
+	claimed func(promotion string)
+	release func()
 	outputs *outputs
 	// work is the promotion at work, for the words that end a failure.
 	work   *phases.Promotion
@@ -63,6 +67,36 @@ func (h *house) openJournal() error {
 	h.journal = journal.New(path)
 	h.journal.Operator.Name = operatorName()
 	return nil
+}
+
+// claim takes the app for this run, and leaves it when the house is closed.
+func (h *house) claim() error {
+	name, release, err := h.journal.Acquire()
+	if err != nil {
+		return err
+	}
+	h.claimed, h.release = name, release
+	return nil
+}
+
+// begin readies the house for a command that goes by the journal: it claims the
+// app, reads what happened, and chooses a promotion by it.
+func (h *house) begin(choose func(machine.History) (*machine.Past, error)) (machine.History, *machine.Past, error) {
+	if err := h.openJournal(); err != nil {
+		return nil, nil, err
+	}
+	if err := h.claim(); err != nil {
+		return nil, nil, err
+	}
+	history, err := h.history()
+	if err != nil {
+		return nil, nil, err
+	}
+	past, err := choose(history)
+	if err != nil {
+		return nil, nil, err
+	}
+	return history, past, h.openPrinter()
 }
 
 // operatorName is user@host; under sudo, of who called it.
@@ -114,6 +148,9 @@ func (h *house) close() {
 	}
 	for _, host := range h.hosts {
 		host.close()
+	}
+	if h.release != nil {
+		h.release()
 	}
 }
 

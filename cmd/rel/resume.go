@@ -24,26 +24,11 @@ func (e *usageError) Error() string { return e.Text }
 
 // Run goes on with a promotion.
 func (c *resumeCmd) Run(ctx context.Context, h *house) error {
-	if err := h.openJournal(); err != nil {
-		return err
-	}
-	name, release, err := h.journal.Acquire()
+	_, past, err := h.begin(c.choose)
 	if err != nil {
 		return err
 	}
-	defer release()
-	history, err := h.history()
-	if err != nil {
-		return err
-	}
-	past, err := c.choose(history)
-	if err != nil {
-		return err
-	}
-	if err := h.openPrinter(); err != nil {
-		return err
-	}
-	name(past.ID)
+	h.claimed(past.ID)
 	h.sayDifferences(past)
 	p := h.promotion()
 	p.ID, p.Plan = past.ID, past.Start.Plan
@@ -74,8 +59,8 @@ func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
 		if err != nil {
 			return nil, err
 		}
-		if past.Ended() {
-			return nil, &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID}
+		if err := unended(past); err != nil {
+			return nil, err
 		}
 		if live := history.Overtaken(past); live != nil {
 			return nil, &refusedError{

@@ -14,23 +14,8 @@ type rollbackCmd struct {
 
 // Run makes a recorded release live again.
 func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
-	if err := h.openJournal(); err != nil {
-		return err
-	}
-	name, release, err := h.journal.Acquire()
+	history, to, err := h.begin(c.choose)
 	if err != nil {
-		return err
-	}
-	defer release()
-	history, err := h.history()
-	if err != nil {
-		return err
-	}
-	to, err := c.choose(history)
-	if err != nil {
-		return err
-	}
-	if err := h.openPrinter(); err != nil {
 		return err
 	}
 	start := machine.Start{Kind: machine.Rollback, Plan: to.Start.Plan, Of: origin(to), Why: c.Message, Rel: h.version}
@@ -51,7 +36,7 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	if p.ID, err = h.newID(ctx, start.Plan.Commit); err != nil {
 		return err
 	}
-	name(p.ID)
+	h.claimed(p.ID)
 	m, err := machine.Open(h.journal, p, start, h.show)
 	if err != nil {
 		return err

@@ -49,11 +49,9 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	name, release, err := h.journal.Acquire()
-	if err != nil {
+	if err := h.claim(); err != nil {
 		return err
 	}
-	defer release()
 	if err := h.openPrinter(); err != nil {
 		return err
 	}
@@ -71,7 +69,7 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
 		return err
 	}
-	name(p.ID)
+	h.claimed(p.ID)
 	m, err := machine.Open(h.journal, p, machine.Start{
 		Kind: machine.Forward, Plan: p.Plan, Why: c.Message, Rel: h.version,
 	}, h.show)
