@@ -177,7 +177,7 @@ type Head struct {
 // called, and no file is made.
 func (j *Journal) view(fn func(*bbolt.Tx) error) error {
 	if _, err := os.Stat(j.path); errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return j.lost()
 	}
 	return j.with(true, func(db *bbolt.DB) error { return db.View(fn) })
 }
@@ -192,8 +192,8 @@ func (j *Journal) create() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the journal's folder: %w", err)
 	}
-	if lost, err := newestBackup(j.path); err == nil && lost != "" {
-		return &DamagedError{Path: j.path, Reason: "the file is gone, though its backups are there", Backup: lost}
+	if err := j.lost(); err != nil {
+		return err
 	}
 	temporary := fmt.Sprintf("%s.%d.new", j.path, os.Getpid())
 	defer os.Remove(temporary)
@@ -211,6 +211,15 @@ func (j *Journal) create() error {
 		return fmt.Errorf("make the journal: %w", err)
 	}
 	return syncDir(dir)
+}
+
+// lost tells a journal that is gone from one that never was: its backups are
+// still there. Without this a history would start anew in silence.
+func (j *Journal) lost() error {
+	if backup, err := newestBackup(j.path); err == nil && backup != "" {
+		return &DamagedError{Path: j.path, Reason: "the file is gone, though its backups are there", Backup: backup}
+	}
+	return nil
 }
 
 func initialize(tx *bbolt.Tx) error {

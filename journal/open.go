@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -96,10 +97,21 @@ func guarded(path string, readOnly bool, fn func(*bbolt.DB) error) (err error) {
 	}
 	db, err := bbolt.Open(path, 0o600, options(readOnly))
 	if err != nil {
-		return err
+		return unopened(path, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return fn(db)
+}
+
+// unopened tells a file that is damaged from one that cannot be had: what is
+// neither the lock's timeout nor the system's refusal is bbolt's complaint
+// about what it found, of which only some have names.
+func unopened(path string, err error) error {
+	var refused syscall.Errno
+	if errors.Is(err, bolterrors.ErrTimeout) || errors.As(err, &refused) {
+		return err
+	}
+	return &DamagedError{Path: path, Reason: err.Error()}
 }
 
 // diagnose gives errors of the file the types that callers act on.
@@ -119,10 +131,6 @@ func (j *Journal) diagnose(err error) error {
 		return damaged
 	case errors.As(err, &chain):
 		return err
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
-		errors.Is(err, bolterrors.ErrVersionMismatch):
-		backup, _ := newestBackup(j.path)
-		return &DamagedError{Path: j.path, Reason: err.Error(), Backup: backup}
 	case errors.As(err, &path):
 		return fmt.Errorf("journal: %w", err)
 	}

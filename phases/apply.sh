@@ -163,13 +163,20 @@ restart() {
     timeout 300 systemctl restart "$1"
 }
 
+# done_once UNIT: whether it is one that runs, succeeds and is over.
+done_once() { [ "$(property "$1" Type)" = oneshot ] && [ "$(property "$1" Result)" = success ]; }
+
 # active UNIT: wait until it is, for at most a minute.
 active() {
     tries=0
     while [ "$tries" -lt 240 ]; do
         case $(property "$1" ActiveState) in
         active) return 0 ;;
-        failed | inactive) return 1 ;;
+        failed) return 1 ;;
+        inactive)
+            done_once "$1"
+            return
+            ;;
         esac
         tries=$((tries + 1))
         sleep 0.25

@@ -35,7 +35,7 @@ type Look struct {
 	Links    map[string]string
 	Occupied []string
 	NoFolder []string
-	// Units maps each unit to its load and active state.
+	// Units has what systemd says of each unit.
 	Units map[string]Unit
 	// Outcome is how the asking promotion's last apply ended; nil without one.
 	Outcome *Outcome
@@ -45,8 +45,18 @@ type Look struct {
 	Stuck string
 }
 
-// Unit is what systemd says of a unit.
-type Unit struct{ Load, Active string }
+// Unit is what systemd says of a unit, by its property names.
+type Unit map[string]string
+
+// Loaded reports whether systemd knows the unit.
+func (u Unit) Loaded() bool { return u["LoadState"] == "loaded" }
+
+// Up reports whether the unit is as it should be: active, or one that runs
+// once, and did so with success.
+func (u Unit) Up() bool {
+	once := u["Type"] == "oneshot" && u["Result"] == "success" && u["ActiveState"] == "inactive"
+	return u["ActiveState"] == "active" || once
+}
 
 // LookAt asks a target what it is like, for the plan's links and units. The
 // promotion id tells which apply's outcome is asked for.
@@ -89,8 +99,12 @@ func parseLook(host string, a answer) (*Look, error) {
 	}
 	for _, row := range a.all("unit") {
 		name, states, _ := strings.Cut(row, "\t")
-		load, active, _ := strings.Cut(strings.TrimSpace(states), " ")
-		l.Units[name] = Unit{Load: load, Active: active}
+		unit := Unit{}
+		for _, property := range strings.Fields(states) {
+			key, value, _ := strings.Cut(property, "=")
+			unit[key] = value
+		}
+		l.Units[name] = unit
 	}
 	if text := a.get("outcome"); text != "" {
 		l.Outcome = new(Outcome)

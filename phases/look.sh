@@ -4,7 +4,7 @@
 # standard input: "link <path>", "unit <name>", separated by a tab.
 # Out: uid= user= systemd= nix= zstd= free= (KiB in the store), live= live_sha=,
 # pending=, link=<path><tab><what it points at>, occupied=, unit=<name><tab>
-# <LoadState> <ActiveState>, outcome= (how this promotion's apply ended),
+# <systemd's properties>, outcome= (how this promotion's apply ended),
 # reverted= (why it went back), stuck= (what could not be put back).
 set -eu
 state=/var/lib/rel/$APP
@@ -50,7 +50,7 @@ while IFS=$tab read -r kind name; do
         [ -d "$(dirname "$name")" ] || printf 'no_folder=%s\n' "$(dirname "$name")"
         ;;
     unit)
-        printf 'unit=%s\t%s\n' "$name" "$(systemctl show -p LoadState -p ActiveState --value -- "$name" 2>/dev/null | tr '\n' ' ')"
+        printf 'unit=%s\t%s\n' "$name" "$(systemctl show -p LoadState,ActiveState,Type,Result -- "$name" 2>/dev/null | tr '\n' ' ')"
         ;;
     esac
 done

@@ -106,7 +106,7 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 	r := &Refusal{Host: host}
 	var missing []string
 	for _, unit := range p.Plan.Restart {
-		if u := l.Units[unit]; u.Load != "loaded" {
+		if !l.Units[unit].Loaded() {
 			missing = append(missing, unit)
 		}
 	}

@@ -184,6 +184,48 @@ func (w *world) await(host, script string) {
 	}
 }
 
+// TestNoJournal: reading one that is not there makes none; one that is not a
+// journal, or is gone, is never taken for an empty history.
+func TestNoJournal(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state", "journal.db")
+	rel := func(args ...string) (int, string) {
+		var out, said syncBuffer
+		code := run(t.Context(), append(args, "--journal", path), stdio{out: &out, err: &said})
+		return code, out.String() + said.String()
+	}
+	if code, said := rel("log"); code != exitOK || !strings.Contains(said, "no promotions yet") {
+		t.Errorf("exit %d, %s", code, said)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Error("reading made a journal")
+	}
+	j := journal.New(path)
+	if _, err := j.Append(journal.Event{Promotion: "20261122-183229-dc8876b", Kind: journal.Note}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Backup(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		spoil func() error
+	}{
+		{"truncated", func() error { return os.Truncate(path, 5000) }},
+		{"empty", func() error { return os.Truncate(path, 0) }},
+		{"foreign", func() error { return os.WriteFile(path, []byte(strings.Repeat("not a journal\n", 9999)), 0o600) }},
+		{"gone", func() error { return os.Remove(path) }},
+	} {
+		if err := c.spoil(); err != nil {
+			t.Fatal(err)
+		}
+		code, said := rel("log")
+		if code != exitDamaged || !strings.Contains(said, "cp "+filepath.Join(dir, "state", "backups")) {
+			t.Errorf("%s: exit %d, %s", c.name, code, said)
+		}
+	}
+}
+
 // TestBusy: a second rel on this machine is told who is at work.
 func TestBusy(t *testing.T) {
 	dir := t.TempDir()

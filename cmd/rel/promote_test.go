@@ -40,6 +40,17 @@ func TestPromote(t *testing.T) {
 	}
 	w.must(exitOK, "status").mentions(t, second[:7], "hypervisor active")
 
+	// The same target, reached through another host.
+	jump := filepath.Join(t.TempDir(), "ssh_config")
+	text, err := os.ReadFile(w.SSHConfigPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(jump, append([]byte("Host choiros-prod\n    ProxyJump choiros-grind\n"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.must(exitOK, "status", "--ssh-config", jump).mentions(t, second[:7])
+
 	// The way back needs neither the build host nor the origin.
 	for _, name := range []string{w.BuildHost(), lab.Origin} {
 		if err := w.Stop(t.Context(), name); err != nil {

@@ -97,7 +97,7 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, live *machin
 	s.Live, s.Commit, s.Pending, s.Links = look.Live, look.LiveCommit, look.Pending, look.Links
 	s.Units = map[string]string{}
 	for name, unit := range look.Units {
-		s.Units[name] = unit.Active
+		s.Units[name] = unit["ActiveState"]
 	}
 	s.Drift = drift(look, plan, live)
 	return s, nil
@@ -123,8 +123,8 @@ func drift(look *phases.Look, plan *phases.Plan, live *machine.Past) []string {
 		}
 	}
 	for _, unit := range plan.Restart {
-		if u := look.Units[unit]; u.Active != "active" {
-			ways = append(ways, fmt.Sprintf("unit %s is %s", unit, orNothing(u.Active)))
+		if u := look.Units[unit]; !u.Up() {
+			ways = append(ways, fmt.Sprintf("unit %s is %s", unit, orNothing(u["ActiveState"])))
 		}
 	}
 	return ways
