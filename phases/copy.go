@@ -27,8 +27,8 @@ var importScript string
 // a second one, and what that writes would be lost.
 const batchBytes = 64 << 10
 
-// Moved is what was sent to each target.
-type Moved struct {
+// Copied is what was sent to each target.
+type Copied struct {
 	Targets map[string]Sent `json:"targets"`
 }
 
@@ -59,7 +59,7 @@ func Copy(ctx context.Context, p *Promotion) error {
 		sent[i], err = copyTo(ctx, p, target)
 		return err
 	})
-	p.Facts.Copy = &Moved{Targets: map[string]Sent{}}
+	p.Facts.Copy = &Copied{Targets: map[string]Sent{}}
 	for i, target := range p.Targets {
 		p.Facts.Copy.Targets[target.Name()] = sent[i]
 	}

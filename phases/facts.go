@@ -8,7 +8,7 @@ type Facts struct {
 	Sync   *Synced   `json:"sync,omitempty"`
 	Verify *Verified `json:"verify,omitempty"`
 	Build  *Release  `json:"build,omitempty"`
-	Copy   *Moved    `json:"copy,omitempty"`
+	Copy   *Copied   `json:"copy,omitempty"`
 	Apply  *Applied  `json:"apply,omitempty"`
 	Health *Checked  `json:"health,omitempty"`
 }

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"choir.chat/rel/phases"
+)
+
+// errInterrupted is the cause of a context that the operator ended.
+var errInterrupted = errors.New("interrupted by the operator")
+
+// interruptible ends the returned context at the first Ctrl-C, SIGTERM or
+// SIGHUP, which the machine takes as: stop at the next safe point. The second
+// leaves at once; what runs on the hosts goes on, and resume finds it.
+func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for first := true; ; first = false {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if !first {
+				h.printer.close()
+				fmt.Fprintln(h.std.err, "rel: left at once; what runs on the hosts goes on")
+				if h.work != nil && h.work.ID != "" {
+					fmt.Fprintf(h.std.err, "next:    rel resume %s\n", h.work.ID)
+				}
+				os.Exit(exitInterrupted)
+			}
+			h.printer.say(stopText(h.work))
+			cancel(errInterrupted)
+		}
+	}()
+	var once sync.Once
+	return ctx, func() {
+		once.Do(func() {
+			signal.Stop(signals)
+			close(done)
+			cancel(nil)
+		})
+	}
+}
+
+func stopText(p *phases.Promotion) string {
+	if p == nil || p.ID == "" {
+		return "stopping; nothing has begun"
+	}
+	return "stopping at the next safe point: an apply is finished first, everything else stops here (again: leave at once)"
+}
