@@ -79,9 +79,9 @@ func TestTTYPrinter(t *testing.T) {
 	p.close()
 	screen := replay(out.String())
 	want := []string{
-		"• promotion 20261122-183229-dc8876b: c…",
+		"• promotion 20261122-183229-dc8876b: choiros: version 2",
 		"✔ synced in 1.2s",
-		"    choiros-prod       0.0s  already a…",
+		"    choiros-prod       0.0s  already at dc8876b",
 		"• note: something else",
 	}
 	if strings.Join(screen, "\n") != strings.Join(want, "\n") {

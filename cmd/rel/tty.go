@@ -174,15 +174,15 @@ func (t *ttyPrinter) block() []string {
 	return lines
 }
 
-// write prints one line that stays.
+// write prints one line that stays, in full: it may wrap.
 func (t *ttyPrinter) write(line string) {
 	if !t.closed {
-		_, _ = io.WriteString(t.out, t.fit(line))
+		_, _ = io.WriteString(t.out, line+"\n")
 	}
 }
 
-// fit cuts a line to the terminal's width: one that wrapped would make the
-// block taller than what eraser goes up by.
+// fit cuts a line of the block to the terminal's width: one that wrapped would
+// make the block taller than what eraser goes up by.
 func (t *ttyPrinter) fit(line string) string {
 	width := 80
 	if w, ok := t.size(); ok {
