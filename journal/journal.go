@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -128,20 +129,45 @@ func (j *Journal) Promotions() ([]string, error) {
 // has no such promotion.
 func (j *Journal) Events(promotion string) ([]Event, error) {
 	var list []Event
+	err := j.view(func(tx *bbolt.Tx) (err error) {
+		list, err = eventsOf(tx, []byte(promotion))
+		return err
+	})
+	return list, err
+}
+
+// Histories returns the events of the last n promotions, all of them if n is
+// zero: a list for each promotion, the oldest first, as they stood at one moment.
+func (j *Journal) Histories(n int) ([][]Event, error) {
+	var lists [][]Event
 	err := j.view(func(tx *bbolt.Tx) error {
-		index := tx.Bucket(bucketPromotions).Bucket([]byte(promotion))
-		if index == nil {
-			return nil
-		}
-		events := tx.Bucket(bucketEvents)
-		return index.ForEach(func(key, _ []byte) error {
-			ev, err := decode(key, events.Get(key))
+		cursor := tx.Bucket(bucketPromotions).Cursor()
+		for id, _ := cursor.Last(); id != nil; id, _ = cursor.Prev() {
+			list, err := eventsOf(tx, id)
 			if err != nil {
 				return err
 			}
-			list = append(list, ev)
-			return nil
-		})
+			if lists = append(lists, list); len(lists) == n {
+				break
+			}
+		}
+		return nil
+	})
+	slices.Reverse(lists)
+	return lists, err
+}
+
+func eventsOf(tx *bbolt.Tx, promotion []byte) ([]Event, error) {
+	index := tx.Bucket(bucketPromotions).Bucket(promotion)
+	if index == nil {
+		return nil, nil
+	}
+	var list []Event
+	events := tx.Bucket(bucketEvents)
+	err := index.ForEach(func(key, _ []byte) error {
+		ev, err := decode(key, events.Get(key))
+		list = append(list, ev)
+		return err
 	})
 	return list, err
 }

@@ -113,27 +113,19 @@ func operatorName() string {
 
 // history reads all promotions.
 func (h *house) history() (machine.History, error) {
-	ids, err := h.journal.Promotions()
+	lists, err := h.journal.Histories(0)
 	if err != nil {
 		return nil, err
 	}
-	var list []*machine.Past
-	for _, id := range ids {
-		past, err := h.past(id)
+	var pasts []*machine.Past
+	for _, events := range lists {
+		past, err := machine.Replay(events)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, past)
+		pasts = append(pasts, past)
 	}
-	return machine.NewHistory(list), nil
-}
-
-func (h *house) past(id string) (*machine.Past, error) {
-	events, err := h.journal.Events(id)
-	if err != nil {
-		return nil, err
-	}
-	return machine.Replay(events)
+	return machine.NewHistory(pasts), nil
 }
 
 // dialer opens connections as the operator's ssh would.
