@@ -1,0 +1,207 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"choir.chat/rel/journal"
+	"choir.chat/rel/phases"
+)
+
+// chronicle is a history written as a line per promotion, in the order in which
+// they were last moved:
+//
+//	"2 bbb healthy"           promotion 2 of commit bbb
+//	"4 back to 2 from 3 healthy"  a rollback
+//
+// A promotion's id says when it was opened.
+func chronicle(lines ...string) History {
+	commits := map[string]string{}
+	var list []*Past
+	for i, line := range lines {
+		words := strings.Fields(line)
+		p := &Past{ID: words[0], State: words[len(words)-1], lastSeq: int64(10 * (i + 1))}
+		if words[1] == "back" {
+			p.Start = Start{Kind: Rollback, Of: words[3], From: words[5], Plan: phases.Plan{Commit: commits[words[3]]}}
+		} else {
+			commits[p.ID] = words[1]
+			p.Start = Start{Kind: Forward, Plan: phases.Plan{Commit: words[1]}}
+		}
+		list = append(list, p)
+	}
+	slices.Reverse(list) // NewHistory has to find the order itself.
+	return NewHistory(list)
+}
+
+func idOf(p *Past) string {
+	if p == nil {
+		return ""
+	}
+	return p.ID
+}
+
+func TestHistory(t *testing.T) {
+	for name, c := range map[string]struct {
+		history        []string
+		live, previous string
+		resumable      string            // ids, by spaces
+		overtaken      map[string]string // promotion to what overtook it
+		rolledBack     map[string]string // commit to promotion
+	}{
+		"nothing": {},
+		"one that stopped": {
+			history: []string{"1 aaa built"}, resumable: "1",
+		},
+		"one that is live": {
+			history: []string{"1 aaa healthy"}, live: "1",
+		},
+		"two healthy ones": {
+			history: []string{"1 aaa healthy", "2 bbb healthy"}, live: "2", previous: "1",
+		},
+		"what never became healthy is nothing to go back to": {
+			history: []string{"1 aaa healthy", "2 bbb aborted", "3 ccc reverted", "4 ddd applied", "5 eee healthy"},
+			live:    "5", previous: "1", overtaken: map[string]string{"2": "5", "4": "5"},
+		},
+		"what stopped after the live one can go on": {
+			history: []string{"1 aaa healthy", "2 bbb copied", "3 ccc synced", "4 ddd aborted"},
+			live:    "1", resumable: "2 3",
+		},
+		"what stopped before the live one was opened cannot": {
+			history: []string{"1 aaa copied", "2 bbb healthy", "3 ccc copied"},
+			live:    "2", resumable: "3", overtaken: map[string]string{"1": "2"},
+		},
+		"resumed after a later one was opened, and live": {
+			history: []string{"2 bbb aborted", "1 aaa healthy"}, live: "1",
+		},
+		"resumed after a later one was live": {
+			// Only by a rel that did not look; the last one confirmed is live.
+			history: []string{"2 bbb healthy", "1 aaa healthy"}, live: "1", previous: "2",
+		},
+		"resumed while a later one waits": {
+			history: []string{"2 bbb copied", "1 aaa applied"}, resumable: "2 1",
+		},
+		"overtaken, also when it was looked at since": {
+			history: []string{"2 bbb healthy", "1 aaa copied"}, live: "2", overtaken: map[string]string{"1": "2"},
+		},
+		"rolled back": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy"},
+			live:    "3", rolledBack: map[string]string{"bbb": "2"},
+		},
+		"rolled back, with one more before": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 2 from 3 healthy"},
+			live:    "4", previous: "1", rolledBack: map[string]string{"ccc": "3"},
+		},
+		"rolled back over two": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 1 from 3 healthy"},
+			live:    "4", rolledBack: map[string]string{"ccc": "3"},
+		},
+		"rolled back from a rollback": {
+			// What the first rollback left stays left; so does what it went to.
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 2 from 3 healthy", "5 back to 1 from 2 healthy"},
+			live:    "5", rolledBack: map[string]string{"bbb": "2", "ccc": "3"},
+		},
+		"a rollback that failed has left nothing": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 applied"},
+			live:    "2", previous: "1", resumable: "3",
+		},
+		"a rollback that was given up has left nothing": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 reverted"}, live: "2", previous: "1",
+		},
+		"a release that was rolled back from is no candidate": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 ccc healthy"},
+			live:    "4", previous: "1", rolledBack: map[string]string{"bbb": "2"},
+		},
+		"a release that was skipped by a rollback is a candidate": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 1 from 3 healthy", "5 ddd healthy"},
+			live:    "5", previous: "2", rolledBack: map[string]string{"ccc": "3"},
+		},
+		"a rollback overtakes what stopped before it": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc copied", "4 back to 1 from 2 healthy"},
+			live:    "4", overtaken: map[string]string{"3": "4"}, rolledBack: map[string]string{"bbb": "2"},
+		},
+		"a commit that was rolled back is live again": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 bbb healthy"},
+			live:    "4", previous: "1",
+		},
+		"a commit that was rolled back twice": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 bbb healthy", "5 back to 1 from 4 healthy"},
+			live:    "5", rolledBack: map[string]string{"bbb": "4"},
+		},
+		"a commit that was rolled back and tried in vain": {
+			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 bbb reverted"},
+			live:    "3", rolledBack: map[string]string{"bbb": "2"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := chronicle(c.history...)
+			if got := idOf(h.Live()); got != c.live {
+				t.Errorf("live is %q, want %q", got, c.live)
+			}
+			if got := idOf(h.Previous()); got != c.previous {
+				t.Errorf("previous is %q, want %q", got, c.previous)
+			}
+			var resumable []string
+			for _, p := range h.Resumable() {
+				resumable = append(resumable, p.ID)
+			}
+			if got := strings.Join(resumable, " "); got != c.resumable {
+				t.Errorf("resumable are %q, want %q", got, c.resumable)
+			}
+			for _, p := range h {
+				want, said := c.overtaken[p.ID]
+				if got := idOf(h.Overtaken(p)); got != want && (said || !p.Ended()) {
+					t.Errorf("%s is overtaken by %q, want %q", p.ID, got, want)
+				}
+				commit := p.Start.Plan.Commit
+				if got := idOf(h.RolledBack(commit)); got != c.rolledBack[commit] {
+					t.Errorf("commit %s was rolled back by %q, want %q", commit, got, c.rolledBack[commit])
+				}
+			}
+			if got := h.RolledBack("of no promotion"); got != nil {
+				t.Errorf("a commit that was never promoted was rolled back: %s", got.ID)
+			}
+		})
+	}
+}
+
+func TestHistoryFinds(t *testing.T) {
+	h := chronicle("1 aaa healthy", "2 bbb built")
+	for id, want := range map[string]string{"1": "1", "2": "2", "3": "", "": ""} {
+		if got := idOf(h.Find(id)); got != want {
+			t.Errorf("Find(%q) is %q", id, got)
+		}
+	}
+}
+
+// The order is that of the events, not of the ids, nor of the list that was
+// given, which stays as it is.
+func TestHistoryIsInTheOrderOfItsEvents(t *testing.T) {
+	told := func(id string, seqs ...int64) *Past {
+		events := tale(Forward, seqs[0], make([]journal.Event, len(seqs)-1)...)
+		for i := range events {
+			events[i].Promotion, events[i].Seq = id, seqs[i]
+			if i > 0 {
+				events[i].Kind = journal.Note
+			}
+		}
+		past, err := Replay(events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return past
+	}
+	// Promotion 1 was opened first and was last at work.
+	one, two, three := told("1", 1, 2, 9), told("2", 3, 4), told("3", 5, 6, 7, 8)
+	given := []*Past{one, three, two}
+	h := NewHistory(given)
+	var got []string
+	for _, p := range h {
+		got = append(got, fmt.Sprint(p.ID, "@", p.lastSeq))
+	}
+	equal(t, "order", got, []string{"2@4", "3@8", "1@9"})
+	if given[0] != one || given[1] != three {
+		t.Error("the given list was changed")
+	}
+}
