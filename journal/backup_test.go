@@ -148,9 +148,10 @@ func TestBackupsWithoutTheirJournalAreDamage(t *testing.T) {
 	}
 	_, promotions := j.Promotions()
 	_, events := j.Events("p")
+	_, histories := j.Histories(1)
 	_, verify := j.Verify()
 	for what, err := range map[string]error{
-		"Promotions": promotions, "Events": events, "Verify": verify, "Append": appendOne(j),
+		"Promotions": promotions, "Events": events, "Histories": histories, "Verify": verify, "Append": appendOne(j),
 	} {
 		var damaged *DamagedError
 		if !errors.As(err, &damaged) || damaged.Backup != backups[1] || damaged.Path != j.path {

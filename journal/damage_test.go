@@ -89,7 +89,7 @@ func isDamage(err error) bool {
 func TestDamageOfARecordIsNoticed(t *testing.T) {
 	t.Parallel()
 	d := newDamage(t)
-	stride := 29 // prime to the records' lengths, so that each field is hit
+	stride := 47 // prime to the records' lengths, so that each field is hit
 	if testing.Short() {
 		stride = 211
 	}
@@ -196,10 +196,11 @@ func TestDamageThatLeavesNoJournal(t *testing.T) {
 			mustWriteFile(t, j.path, content)
 			_, promotions := j.Promotions()
 			_, events := j.Events("p")
+			_, histories := j.Histories(1)
 			_, verify := j.Verify()
 			_, appended := j.Append(Event{Promotion: "p", Kind: Note})
 			for what, err := range map[string]error{
-				"Promotions": promotions, "Events": events, "Verify": verify, "Append": appended,
+				"Promotions": promotions, "Events": events, "Histories": histories, "Verify": verify, "Append": appended,
 			} {
 				var damaged *DamagedError
 				if !errors.As(err, &damaged) {

@@ -191,9 +191,10 @@ func checkSound(t *testing.T, path string) {
 
 // content is all that a reader gets to see of a journal.
 type content struct {
-	IDs    []string
-	Events map[string][]Event
-	Head   Head
+	IDs       []string
+	Events    map[string][]Event
+	Histories [][]Event
+	Head      Head
 }
 
 // read reads everything, as `rel log --verify` would.
@@ -212,6 +213,8 @@ func read(j *Journal) (content, error) {
 		c.Events[id], err = j.Events(id)
 		keep(err)
 	}
+	c.Histories, err = j.Histories(0)
+	keep(err)
 	c.Head, err = j.Verify()
 	keep(err)
 	return c, errors.Join(errs...)
@@ -231,8 +234,9 @@ func (c content) all(t *testing.T) []Event {
 	t.Helper()
 	list := make([]Event, c.Head.Seq)
 	n := 0
-	for _, events := range c.Events {
-		for _, ev := range events {
+	for i, id := range c.IDs {
+		equal(t, "history "+id, c.Histories[i], c.Events[id])
+		for _, ev := range c.Events[id] {
 			list[ev.Seq-1] = ev
 			n++
 		}

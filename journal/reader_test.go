@@ -21,6 +21,9 @@ func TestReaderOfAMissingFileMakesNone(t *testing.T) {
 	if events, err := j.Events("20261122-183229-dc8876b"); err != nil || len(events) != 0 {
 		t.Errorf("Events() = %v, %v, want none", events, err)
 	}
+	if lists, err := j.Histories(0); err != nil || len(lists) != 0 {
+		t.Errorf("Histories() = %v, %v, want none", lists, err)
+	}
 	if head, err := j.Verify(); err != nil || head != (Head{}) {
 		t.Errorf("Verify() = %+v, %v, want the zero head", head, err)
 	}

@@ -21,10 +21,11 @@ func TestSchemaOfANewerRelIsRefused(t *testing.T) {
 	before := mustReadFile(t, j.path)
 	_, promotions := j.Promotions()
 	_, events := j.Events("p")
+	_, histories := j.Histories(1)
 	_, verify := j.Verify()
 	_, appended := j.Append(Event{Promotion: "p", Kind: Note})
 	for what, err := range map[string]error{
-		"Promotions": promotions, "Events": events, "Verify": verify, "Append": appended, "Backup": j.Backup(),
+		"Promotions": promotions, "Events": events, "Histories": histories, "Verify": verify, "Append": appended, "Backup": j.Backup(),
 	} {
 		var newer *NewerError
 		if !errors.As(err, &newer) || newer.Schema != Schema+1 || newer.Path != j.path {

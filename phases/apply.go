@@ -52,6 +52,14 @@ type ApplyError struct {
 
 func (e *ApplyError) Error() string { return e.Host + ": " + e.Outcome.Text }
 
+// BackError says that an apply failed on some targets, and that those that it
+// had changed are back on the release before.
+type BackError struct{ Err error }
+
+func (e *BackError) Error() string { return e.Err.Error() }
+
+func (e *BackError) Unwrap() error { return e.Err }
+
 // RevertError says that it is not known, or known not to be so, that a target
 // is back on the release before.
 type RevertError struct {
@@ -96,7 +104,13 @@ func Apply(ctx context.Context, p *Promotion) error {
 			changed = append(changed, target)
 		}
 	}
-	return join([]error{err, revertAll(ctx, p, changed, "another target failed")})
+	if len(changed) == 0 {
+		return err
+	}
+	if reverted := revertAll(ctx, p, changed, "another target failed"); reverted != nil {
+		return join([]error{err, reverted})
+	}
+	return &BackError{Err: err}
 }
 
 func applyTo(ctx context.Context, p *Promotion, target Host) (Outcome, error) {
@@ -198,7 +212,9 @@ func revertAll(ctx context.Context, p *Promotion, targets []Host, reason string)
 			p.Note(target.Name(), "back on the previous release: "+o.Text)
 		case "untouched":
 			p.Note(target.Name(), "was not changed by this promotion")
-		default: // stuck, or confirmed in the meantime
+		case "foreign":
+			p.Note(target.Name(), "left as it is: "+o.Text)
+		default: // stuck
 			return &RevertError{Host: target.Name(), Err: errors.New(o.Text)}
 		}
 		return nil

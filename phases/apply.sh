@@ -10,8 +10,8 @@
 # "was <link> <target>" (as verify saw it; no target: no link), "link <link>
 # <target>", "unit <name>" in the order of restart, and "ledger <JSON members>".
 #
-# What it leaves in DIR: previous (written once, never again), armed (when the
-# confirm window ends), result.json (how the apply ended), revert.json (how a
+# What it leaves in DIR: previous (written once, never again), begun (links may be
+# switched, until it is gone), armed (when the confirm window ends), result.json (how the apply ended), revert.json (how a
 # revert did), reverted (why it went back), stuck (what it could not put back);
 # each appears whole, by rename. It reverts to exactly what previous says and
 # deletes nothing.
@@ -90,24 +90,32 @@ changed() {
         done | sed 1q
 }
 
+#
+# Of several foreign links among our own, the units cannot be as they were: that
+# is said. Where all are foreign, another release is live, and nothing is ours.
 restore() {
     broken=
     foreign=
+    back=
     while IFS=$tab read -r kind name was; do
         [ "$kind" = link ] || continue
         if [ "$(at "$name")" = "$was" ]; then
             continue
         elif ! ours "$name"; then
             say "$name was changed by someone else; left as it is"
-            foreign=yes
+            foreign="$foreign $name"
+            continue
         elif [ -n "$was" ]; then
             point "$name" "$was" || broken="$broken $name"
-        else
-            rm -f "$name" && sync "$(dirname "$name")"
+        elif ! rm -f "$name" || ! sync "$(dirname "$name")"; then
+            broken="$broken $name"
         fi
+        back=yes
     done <"$dir/previous"
     # Where someone else's release is live, the units are theirs too.
-    while [ -z "$foreign" ] && IFS=$tab read -r kind name was; do
+    if [ -n "$foreign" ] && [ -z "$back" ] && [ ! -e "$dir/stuck" ]; then return 0; fi
+    broken="$broken$foreign"
+    while IFS=$tab read -r kind name was; do
         [ "$kind" = unit ] || continue
         case $was in
         inactive | failed)
@@ -125,11 +133,24 @@ restore() {
 # go_back REASON: put the previous release back, and leave word of it. Fails if
 # something is not as it was.
 go_back() {
-    restore || put "$dir/stuck" "not as before:$broken"
+    if restore; then rm -f "$dir/stuck" "$dir/begun"; else put "$dir/stuck" "not as before:$broken"; fi
     ledger reverted
     disarm
     put "$dir/reverted" "$1"
     [ -z "$broken" ]
+}
+
+# unconfirm: going back from a release that is confirmed here, but not on every
+# target. What confirm.sh wrote down as live before is live again.
+unconfirm() {
+    mv "$dir/confirmed" "$dir/confirmed.$(date +%s)"
+    before=$(cat "$dir/before" 2>/dev/null)
+    if [ -n "$before" ]; then
+        ln -sfn "$before" "$state/live.new" && mv -fT "$state/live.new" "$state/live"
+    else
+        rm -f "$state/live"
+    fi
+    sync "$state"
 }
 
 # --- the timers -----------------------------------------------------------
@@ -148,10 +169,14 @@ arm() {
     fi
 }
 
+call_off() { # verb
+    [ -z "$systemd" ] || systemctl stop "rel-$1-$app-$id.timer" 2>/dev/null
+}
+
 disarm() {
     rm -f "$dir/armed"
-    [ -z "$systemd" ] || systemctl stop "rel-guard-$app-$id.timer" "rel-expire-$app-$id.timer" 2>/dev/null
-    return 0
+    call_off guard
+    call_off expire
 }
 
 # --- the units ------------------------------------------------------------
@@ -224,6 +249,7 @@ apply() {
     disarm
     # The guard is for the death of this job; the confirm window begins after it.
     if [ "$confirm" -gt 0 ]; then arm guard 1800 "$attempt" || refuse "cannot arm the revert timer"; fi
+    put "$dir/begun" "$attempt" || refuse "cannot write to $dir"
     # Nix does not sync what it copies: without this a power cut could leave a
     # link to a binary that is valid, and empty.
     sync -f /nix/store 2>/dev/null || sync
@@ -238,23 +264,21 @@ apply() {
     done <"$dir/units.now"
     steady
     ledger applied
-    disarm
+    # The window's timer first, then the guard: there is none without one.
     if [ "$confirm" -gt 0 ]; then
         deadline=$(($(date +%s) + confirm))
         if ! put "$dir/armed" "$deadline" || ! arm expire "$confirm" "$deadline"; then
             give_up "" "cannot arm the revert timer"
         fi
     fi
+    call_off guard
     result applied "" ""
 }
 
 # refuse TEXT: nothing was changed; unless an earlier attempt, that was killed,
 # had begun.
 refuse() {
-    begun=$(field link | while IFS=$tab read -r link _; do if ours "$link"; then echo yes; fi; done | sed 1q)
-    if [ -n "$begun" ] && [ -e "$dir/previous" ] && [ ! -e "$dir/reverted" ]; then
-        result stuck "" "$1; some links are those of this release"
-    fi
+    [ ! -e "$dir/begun" ] || result stuck "" "$1; an earlier attempt had begun"
     result refused "" "$1"
 }
 
@@ -272,15 +296,17 @@ steady() {
 }
 
 revert() { # reason
-    if [ -e "$dir/confirmed" ]; then
-        outcome revert.json confirmed "" "it is confirmed"
-    elif [ -e "$dir/reverted" ]; then
+    if [ -e "$dir/reverted" ] && [ ! -e "$dir/stuck" ]; then
         outcome revert.json reverted "" "$(sed 1q "$dir/reverted")"
-    elif [ ! -e "$dir/previous" ]; then
+    elif [ ! -e "$dir/begun" ]; then
         outcome revert.json untouched "" ""
     fi
     say "going back: $1"
-    if go_back "$1"; then outcome revert.json reverted "" "$1"; fi
+    if [ -e "$dir/confirmed" ] && [ "$(basename "$(at "$state/live")")" = "$id" ]; then unconfirm; fi
+    if go_back "$1"; then
+        [ -z "$foreign" ] || outcome revert.json foreign "" "another release is live"
+        outcome revert.json reverted "" "$1"
+    fi
     outcome revert.json stuck "" "not as before:$broken"
 }
 
@@ -288,25 +314,29 @@ revert() { # reason
 # for ever; systemctl and systemd-run start theirs elsewhere. Who looks whether
 # it is free holds it for an instant, so even an apply waits a little.
 exec 9>"$state/apply.lock"
+# sign: say who has the lock, for those who find it taken.
+sign() { printf '%s %s\n' "$id" "$verb" >"$state/apply.who"; }
 case $verb in
 apply)
     flock -w 10 9 || refuse "another apply is running"
-    printf '%s\n' "$id" >"$state/apply.who"
+    sign
     apply
     ;;
 revert)
     flock -w 1200 9 || exit 1
-    printf '%s\n' "$id" >"$state/apply.who"
+    sign
     revert "$3"
     ;;
 guard)
     flock -w 1200 9 || exit 1
     if [ -e "$dir/result.json" ] || [ "$attempt" != "$3" ]; then exit 0; fi
+    sign
     revert "the apply died"
     ;;
 expire)
     flock -w 1200 9 || exit 1
-    [ "$(cat "$dir/armed" 2>/dev/null)" = "$3" ] || exit 0
+    if [ -e "$dir/confirmed" ] || [ "$(cat "$dir/armed" 2>/dev/null)" != "$3" ]; then exit 0; fi
+    sign
     revert "not confirmed within ${confirm}s"
     ;;
 esac

@@ -16,10 +16,14 @@ changed=$(printf '%s\n' "$rows" | sed -n "s/^link$tab//p" | while IFS=$tab read 
 done | sed 1q)
 [ -z "$changed" ] || { echo "refused=$changed points elsewhere" && exit 0; }
 
+# What is live until now, for an operator who has to take this back.
+now=$(readlink "$state/live" || true)
+if [ ! -e "$dir/before" ] && [ "$now" != "releases/$ID" ]; then printf '%s\n' "$now" >"$dir/before"; fi
 # A revert that fires now waits for the lock, and then finds this file.
 date -u +%Y-%m-%dT%H:%M:%SZ >"$dir/confirmed.new"
 sync "$dir/confirmed.new"
 mv "$dir/confirmed.new" "$dir/confirmed"
+rm -f "$dir/armed"
 ln -sfn "releases/$ID" "$state/live.new"
 mv -fT "$state/live.new" "$state/live"
 sync "$dir" "$state"

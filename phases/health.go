@@ -3,13 +3,15 @@ package phases
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"strconv"
 	"strings"
 )
 
 //go:embed confirm.sh
 var confirmScript string
+
+//go:embed keep.sh
+var keepScript string
 
 //go:embed journal.sh
 var journalScript string
@@ -39,11 +41,14 @@ func (e *UnhealthyError) Error() string {
 }
 
 // UnconfirmedError says that a healthy release could not be confirmed.
-type UnconfirmedError struct{ Host, Reason string }
-
-func (e *UnconfirmedError) Error() string {
-	return fmt.Sprintf("%s: cannot be confirmed: %s", e.Host, e.Reason)
+type UnconfirmedError struct {
+	// Reason names the target and says why.
+	Reason string
+	// Back says that every target is back on the release before.
+	Back bool
 }
+
+func (e *UnconfirmedError) Error() string { return "cannot be confirmed: " + e.Reason }
 
 // Health asks all checks, of every target and of the operator, and confirms
 // the release where all passed. A failed check sends every target back to the
@@ -63,19 +68,44 @@ func Health(ctx context.Context, p *Promotion) error {
 	}
 	switch verdict {
 	case Passed:
-		return confirm(ctx, p)
+		return confirmAll(ctx, p)
 	case Inconclusive:
 		return &UnhealthyError{Results: results, Kept: true}
 	}
 	showUnits(ctx, p)
 	if p.Plan.OnUnhealthy == "keep" {
-		return &UnhealthyError{Results: results, Kept: true}
+		return join([]error{&UnhealthyError{Results: results, Kept: true}, keep(ctx, p)})
 	}
 	// Going back must not be stopped by the interrupt that ends the checks.
 	if err := Revert(context.WithoutCancel(ctx), p, "unhealthy"); err != nil {
 		return HostErrors{&UnhealthyError{Results: results, Kept: true}, err}
 	}
 	return &UnhealthyError{Results: results}
+}
+
+// confirmAll confirms on every target, or on none: one that went back by itself
+// while the checks ran takes the others with it.
+func confirmAll(ctx context.Context, p *Promotion) error {
+	lost, err := applied(ctx, p)
+	if err != nil {
+		return err
+	}
+	if lost == "" {
+		return confirm(ctx, p)
+	}
+	if err := Revert(context.WithoutCancel(ctx), p, "another target went back"); err != nil {
+		return HostErrors{&UnconfirmedError{Reason: lost}, err}
+	}
+	return &UnconfirmedError{Reason: lost, Back: true}
+}
+
+// keep lets an unhealthy release stay: the targets no longer go back by themselves.
+func keep(ctx context.Context, p *Promotion) error {
+	return each(context.WithoutCancel(ctx), p.Targets, func(ctx context.Context, _ int, target Host) error {
+		_, err := ask(ctx, p, target, Script{Name: "keep.sh", Code: keepScript,
+			Env: map[string]string{"APP": p.Plan.App, "ID": p.ID}})
+		return err
+	})
 }
 
 func confirm(ctx context.Context, p *Promotion) error {
@@ -88,7 +118,7 @@ func confirm(ctx context.Context, p *Promotion) error {
 			return err
 		}
 		if a.get("confirmed") != "yes" {
-			return &UnconfirmedError{Host: target.Name(), Reason: a.get("refused")}
+			return &UnconfirmedError{Reason: target.Name() + ": " + a.get("refused")}
 		}
 		p.Note(target.Name(), "confirmed")
 		return nil

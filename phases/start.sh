@@ -20,16 +20,34 @@ cat >"$DIR/apply.sh.new"
 
 idle() { flock -n "$state/apply.lock" true; }
 
-who=$(cat "$state/apply.who" 2>/dev/null || true)
-if ! idle && [ "$who" != "$(basename "$DIR")" ]; then
-    rm -f "$DIR/job.new" "$DIR/apply.sh.new"
-    echo "held=$who"
-    exit 0
-fi
+discard() { rm -f "$DIR/job.new" "$DIR/apply.sh.new"; }
+
 touch "$log"
 offset=0
-# A revert waits for an apply that runs; an apply that runs is the one to follow.
-if [ "$VERB" = revert ] || idle; then
+stop=$(($(date +%s) + DEADLINE))
+# A revert waits for the lock by itself. An apply that runs is the one to follow;
+# one that is being reverted has to end before the next can begin.
+attach=
+others=0
+while [ "$VERB" = apply ] && ! idle && [ "$(date +%s)" -lt "$stop" ]; do
+    read -r who doing <"$state/apply.who" || true
+    if [ "$who" != "$(basename "$DIR")" ]; then
+        # A job that has just taken the lock may not have signed yet.
+        others=$((others + 1))
+        if [ "$others" -gt 8 ]; then
+            discard
+            echo "held=$who"
+            exit 0
+        fi
+    elif [ "$doing" = apply ] && [ ! -e "$end" ]; then
+        attach=yes
+        break
+    fi
+    sleep 0.25
+done
+if [ -n "$attach" ]; then
+    discard
+else
     mv "$DIR/job.new" "$DIR/job"
     mv "$DIR/apply.sh.new" "$DIR/apply.sh"
     # Kept under another name: nothing that happened is overwritten.
@@ -51,8 +69,6 @@ if [ "$VERB" = revert ] || idle; then
     else
         setsid /bin/sh "$DIR/apply.sh" "$VERB" "$DIR" "$REASON" </dev/null >/dev/null 2>>"$log" &
     fi
-else
-    rm -f "$DIR/job.new" "$DIR/apply.sh.new"
 fi
 
 follow() {
@@ -60,7 +76,6 @@ follow() {
     [ "$size" -le "$offset" ] || tail -c +$((offset + 1)) "$log" | head -c $((size - offset)) >&2
     offset=$size
 }
-stop=$(($(date +%s) + DEADLINE))
 quiet=0
 while [ ! -e "$end" ] && [ "$(date +%s)" -lt "$stop" ]; do
     follow

@@ -42,6 +42,16 @@ func (h *Host) Name() string { return h.name }
 // Key is the fingerprint of the operator's key that the host let in.
 func (h *Host) Key() string { return h.key }
 
+// Closed reports whether the connection has ended.
+func (h *Host) Closed() bool {
+	select {
+	case <-h.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Close ends the connection. Scripts that run go on running on the host.
 func (h *Host) Close() error {
 	err := h.client.Close()

@@ -33,7 +33,8 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 	// before would take that one off the targets.
 	changed := past.Touched() && history.Overtaken(past) == nil
 	if changed {
-		if err := h.reach(ctx, p, machine.Rollback); err != nil {
+		// A target that is down must not keep the others on the release.
+		if err := h.reach(ctx, p, machine.Rollback); err != nil && !h.reachedAny() {
 			return err
 		}
 		if err := phases.Revert(ctx, p, "given up by the operator"); err != nil {

@@ -162,10 +162,89 @@ func TestKilledJob(t *testing.T) {
 	w.rewrite(`deadline = "20s"`, `deadline = "2s"`, `on_unhealthy = "revert"`, `on_unhealthy = "keep"`)
 	w.exec("choiros-prod", "systemctl stop caddy")
 	w.must(exitPerson, "start")
+	if armed := w.exec("choiros-prod", "systemctl list-timers --all --no-legend 'rel-*'"); armed != "" {
+		t.Errorf("a release that is kept may still go back by itself: %s", armed)
+	}
 	w.must(exitOK, "abort", w.newest()).mentions(t, "reverted")
 	if now := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor"); now != live {
 		t.Errorf("the target was left on %s, want %s", now, live)
 	}
+}
+
+// TestStuck: what cannot be put back is said, with a status of its own, until it
+// is mended and put back indeed.
+func TestStuck(t *testing.T) {
+	w := newWorld(t, 1)
+	w.must(exitOK, "start")
+	before := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
+	w.bump(lab.Bump{Broken: "health"})
+	w.rewrite(`deadline = "20s"`, `deadline = "4s"`)
+	hand := make(chan struct{})
+	go func() { // somebody moves one of the links while the checks run
+		defer close(hand)
+		w.await("choiros-prod", `ls /var/lib/rel/choiros/releases/*/armed >/dev/null && ln -sfn /bin/true /opt/choiros/bin/desktop`)
+	}()
+	o := w.must(exitPerson, "start")
+	<-hand
+	o.closes(t)
+	o.mentions(t, "not as before: /opt/choiros/bin/desktop", "could not be put back whole")
+	if now := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor; readlink /proc/$(systemctl show -p MainPID --value hypervisor)/exe"); now != before+"\n"+before {
+		t.Errorf("the target has and runs\n%s\nwant %s", now, before)
+	}
+	w.must(exitPerson, "abort", w.newest())
+	w.exec("choiros-prod", `ln -sfn "$(sed -n 's/^link.\/opt\/choiros\/bin\/desktop.//p' /var/lib/rel/choiros/releases/`+w.newest()+`/previous)" /opt/choiros/bin/desktop
+		systemctl stop hypervisor`)
+	w.must(exitOK, "abort", w.newest()).mentions(t, "reverted")
+	w.must(exitOK, "status")
+}
+
+// TestOneTargetGoesBack: while the checks run, one target's window ends. None
+// is confirmed then, and all are on the release before.
+func TestOneTargetGoesBack(t *testing.T) {
+	w := newWorld(t, 2)
+	w.must(exitOK, "start")
+	before := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
+	w.bump(lab.Bump{})
+	w.rewrite(`body = "${sha}"`, "", `successes = 2`, `successes = 20`)
+	early := make(chan struct{})
+	go func() {
+		defer close(early)
+		w.await("choiros-prod-2", `d=$(ls -d /var/lib/rel/choiros/releases/*/armed) && d=${d%/armed} && /bin/sh "$d/apply.sh" expire "$d" "$(cat "$d/armed")"`)
+	}()
+	o := w.must(exitReverted, "start")
+	<-early
+	o.mentions(t, "choiros-prod-2 went back")
+	for _, target := range w.Targets() {
+		if now := w.exec(target, "readlink /opt/choiros/bin/hypervisor"); now != before {
+			t.Errorf("%s was left on %s, want %s", target, now, before)
+		}
+	}
+	w.must(exitOK, "resume")
+	w.must(exitOK, "status")
+}
+
+// TestAbortWithOneTargetDown: the others are put back all the same, and the
+// promotion stays open until the last one is.
+func TestAbortWithOneTargetDown(t *testing.T) {
+	w := newWorld(t, 2)
+	rel := program(t)
+	w.must(exitOK, "start")
+	before := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
+	w.bump(lab.Bump{})
+	w.rewrite(`confirm      = "60s"`, `confirm = "0s"`)
+	w.startAndSignal(rel, syscall.SIGKILL, func(ev journal.Event) bool { return ev.State == "applied" })
+	if err := w.Stop(t.Context(), "choiros-prod-2"); err != nil {
+		t.Fatal(err)
+	}
+	w.must(exitPerson, "abort", w.newest()).mentions(t, "choiros-prod-2: the previous release is not back")
+	if now := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor"); now != before {
+		t.Errorf("the target was left on %s, want %s", now, before)
+	}
+	if err := w.Start(t.Context(), "choiros-prod-2"); err != nil {
+		t.Fatal(err)
+	}
+	w.must(exitOK, "abort", w.newest()).mentions(t, "reverted")
+	w.must(exitOK, "status")
 }
 
 // await waits until a script succeeds on a host, for half a minute.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"choir.chat/rel/journal"
@@ -54,18 +55,36 @@ func explain(err error) explanation {
 	if phase != nil {
 		err = phase.Err
 	}
+	var back *phases.BackError
 	if errors.As(err, &hosts) {
 		e = explainAll(hosts)
 	} else {
 		e = explainOne(err)
 	}
+	if errors.As(err, &back) && !isStuck(err) {
+		e.code = exitReverted
+	}
 	if phase != nil {
 		e.what = phase.Phase + " failed: " + e.what
+		// By then a target may have been changed, and nothing says that it is back.
+		if e.code == exitFailed && (phase.Phase == "apply" || phase.Phase == "health") {
+			e.code = exitPerson
+		}
 	}
 	if errors.As(err, &exit) && e.detail == nil {
 		e.detail = exit.Tail
 	}
 	return e
+}
+
+// isStuck reports whether a target could not put its previous release back.
+func isStuck(err error) bool {
+	var apply *phases.ApplyError
+	var hosts phases.HostErrors
+	if errors.As(err, &hosts) {
+		return slices.ContainsFunc(hosts, isStuck)
+	}
+	return errors.As(err, &apply) && apply.Outcome.Result == "stuck"
 }
 
 // explainAll explains the failures of several hosts as the gravest of them.
@@ -106,6 +125,8 @@ func explainOne(err error) explanation {
 		return explainApply(apply)
 	case errors.As(err, &unhealthy):
 		return explainUnhealthy(unhealthy)
+	case errors.As(err, &confirm) && confirm.Back:
+		return explanation{code: exitReverted, what: err.Error()}
 	case errors.As(err, &confirm), errors.As(err, &lost):
 		return explanation{code: exitPerson, what: err.Error()}
 	case errors.As(err, &back):

@@ -9,7 +9,8 @@ import (
 	"choir.chat/rel/remote"
 )
 
-// host is what phases know of a remote host. It connects at its first use.
+// host is what phases know of a remote host. It connects at its first use, and
+// again when the connection was lost in between.
 type host struct {
 	name   string
 	dialer *remote.Dialer
@@ -25,7 +26,7 @@ func (h *host) Name() string { return h.name }
 func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open != nil {
+	if h.open != nil && !h.open.Closed() {
 		return h.open, nil
 	}
 	open, err := h.dialer.Dial(ctx, h.name)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"choir.chat/rel/journal"
@@ -162,10 +163,15 @@ func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kin
 		h.hosts, now = append(h.hosts, target), append(now, target)
 		p.Targets = append(p.Targets, target)
 	}
-	if err := connectAll(ctx, now); err != nil {
-		return err
+	err := connectAll(ctx, now)
+	for _, host := range now {
+		if key := host.key(); key != "" {
+			h.journal.Operator.Key = key
+		}
 	}
-	h.journal.Operator.Key = now[len(now)-1].key()
 	p.Operator = h.journal.Operator.Name
-	return nil
+	return err
 }
+
+// reachedAny reports whether any host could be connected to.
+func (h *house) reachedAny() bool { return slices.ContainsFunc(h.hosts, (*host).connected) }

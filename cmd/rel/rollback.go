@@ -30,6 +30,9 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
 	h.printer.say(fmt.Sprintf("back to %s (%s)", to.ID, to.Start.Plan.Subject))
+	for _, link := range staying(history.Live(), to) {
+		h.printer.say("note: " + link + " is no part of that release, and stays as it is")
+	}
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
 		return err
 	}
@@ -62,6 +65,24 @@ func (c *rollbackCmd) choose(history machine.History) (*machine.Past, error) {
 		return nil, &refusedError{Text: fmt.Sprintf("promotion %s never became healthy (it is %s)", to.ID, to.State), Next: "rel log"}
 	}
 	return to, nil
+}
+
+// staying are the links of the live release that the one to go back to lacks.
+func staying(live, to *machine.Past) []string {
+	if live == nil {
+		return nil
+	}
+	has := map[string]bool{}
+	for _, o := range to.Release().Outputs {
+		has[o.Link] = true
+	}
+	var links []string
+	for _, o := range live.Release().Outputs {
+		if !has[o.Link] {
+			links = append(links, o.Link)
+		}
+	}
+	return links
 }
 
 // origin is the promotion that built the release.
