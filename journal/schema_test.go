@@ -80,6 +80,10 @@ func v1Events(t *testing.T) []Event {
 		if err := json.Unmarshal(line, &ev); err != nil {
 			t.Fatal(err)
 		}
+		// Scripts read what --json prints: its form stays.
+		if again, err := json.Marshal(ev); err != nil || string(again)+"\n" != string(line) {
+			t.Errorf("an event is printed as\n%s, %v, and was as\n%s", again, err, line)
+		}
 		list = append(list, ev)
 	}
 	if len(list) != 4 || list[0].Kind != Opened || list[3].Hash.IsZero() {

@@ -22,7 +22,9 @@ func (l *Lab) layNetwork(ctx context.Context) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"link", "add", "name", l.state.Bridge, "type", "bridge"},
+		// With an address of its own. A bridge without one takes the lowest of its ports', and so another whenever a host
+		// comes up: those that were there before would send to the old one until their ARP caches are out of date.
+		{"link", "add", "name", l.state.Bridge, "address", bridgeMAC(l.Dir), "type", "bridge"},
 		{"addr", "add", l.state.gateway() + "/24", "dev", l.state.Bridge},
 		{"link", "set", l.state.Bridge, "up"},
 	} {

@@ -57,6 +57,12 @@ func bridgeOf(dir string) string {
 	return "rl" + hex.EncodeToString(sum[:3])
 }
 
+// bridgeMAC is the bridge's hardware address: a locally administered one (RFC 7042, 2.1).
+func bridgeMAC(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", sum[12], sum[13], sum[14], sum[15], sum[16])
+}
+
 // seedOf is a number that a lab's folder alone decides.
 func seedOf(dir string) uint32 {
 	sum := sha256.Sum256([]byte(dir))
