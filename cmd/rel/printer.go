@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,6 +101,9 @@ func describe(ev *journal.Event) (mark, text string) {
 	case journal.Note:
 		return " ", hostPrefix(ev.Host) + ev.Text
 	case journal.Moved:
+		if ev.Phase == "" && machine.Ended(ev.State) {
+			return "■", strings.TrimSuffix(fmt.Sprintf("%s by hand: %s", ev.State, ev.Text), ": ")
+		}
 		if ev.Phase == "" {
 			return "↩", fmt.Sprintf("%s, not %s: %s", ev.State, ev.From, ev.Text)
 		}

@@ -29,6 +29,8 @@ var story = []journal.Event{
 	{Kind: journal.Intent, Phase: "verify", Attempt: 2},
 	{Kind: journal.Interrupted, Phase: "verify", Attempt: 2, Millis: 99},
 	{Kind: journal.Moved, From: "applied", State: "copied", Text: "choiros-prod went back: unhealthy"},
+	{Kind: journal.Moved, From: "copied", State: "reverted", Text: "it will not do"},
+	{Kind: journal.Moved, From: "new", State: "aborted"},
 }
 
 func unpainted(_, text string) string { return text }
@@ -51,6 +53,8 @@ func TestPlainPrinter(t *testing.T) {
 ▸ verify (attempt 2)
 ✖ verify stopped after 0.1s
 ↩ copied, not applied: choiros-prod went back: unhealthy
+■ reverted by hand: it will not do
+■ aborted by hand
   choiros-grind: | building
 • connecting
 `
