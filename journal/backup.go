@@ -3,9 +3,10 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -19,6 +20,10 @@ func backupDir(path string) string { return filepath.Join(filepath.Dir(path), "b
 // Backup writes a consistent copy of the journal into backups/ beside it and
 // removes the oldest beyond ten. Call it after a promotion has ended.
 func (j *Journal) Backup() error {
+	// A damaged copy would in time push out the backups that are whole.
+	if _, err := j.Verify(); err != nil {
+		return fmt.Errorf("back up the journal: %w", err)
+	}
 	dir := backupDir(j.path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("back up the journal: %w", err)
@@ -47,12 +52,27 @@ func (j *Journal) copyTo(name string) error {
 	})
 }
 
+// backups are the backups' files, oldest first; not with filepath.Glob, to
+// which a folder's name may be a pattern.
+func backups(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".db" {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	return names, nil
+}
+
 func prune(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*.db"))
+	names, err := backups(dir)
 	if err != nil {
 		return err
 	}
-	sort.Strings(names)
 	for len(names) > backupsKept {
 		err = errors.Join(err, os.Remove(names[0]))
 		names = names[1:]
@@ -63,12 +83,11 @@ func prune(dir string) error {
 // newestBackup finds the newest backup of the journal at path whose whole
 // chain is sound, or nothing.
 func newestBackup(path string) (string, error) {
-	names, err := filepath.Glob(filepath.Join(backupDir(path), "*.db"))
+	names, err := backups(backupDir(path))
 	if err != nil {
 		return "", err
 	}
-	sort.Sort(sort.Reverse(sort.StringSlice(names)))
-	for _, name := range names {
+	for _, name := range slices.Backward(names) {
 		backup := &Journal{path: name, now: time.Now}
 		// A backup's own backups are not looked for: its folder has none.
 		if _, err := backup.Verify(); err == nil {

@@ -102,7 +102,12 @@ func (j *Journal) append(tx *bbolt.Tx, ev *Event) error {
 		return fmt.Errorf("encode event: %w", err)
 	}
 	ev.Hash = chain(ev.Prev, body)
-	if err := events.Put(seqKey(ev.Seq), append(ev.Hash[:], body...)); err != nil {
+	value := append(ev.Hash[:], body...)
+	if err := events.Put(seqKey(ev.Seq), value); err != nil {
+		return err
+	}
+	// What is returned is what is read back, to the byte.
+	if *ev, err = decode(seqKey(ev.Seq), value); err != nil {
 		return err
 	}
 	index, err := tx.Bucket(bucketPromotions).CreateBucketIfNotExists([]byte(ev.Promotion))
@@ -166,8 +171,14 @@ func eventsOf(tx *bbolt.Tx, promotion []byte) ([]Event, error) {
 	events := tx.Bucket(bucketEvents)
 	err := index.ForEach(func(key, _ []byte) error {
 		ev, err := decode(key, events.Get(key))
+		if err == nil && ev.Promotion != string(promotion) {
+			err = &ChainError{Seq: ev.Seq, Reason: "it is listed under another promotion"}
+		}
+		if err != nil {
+			return err
+		}
 		list = append(list, ev)
-		return err
+		return nil
 	})
 	return list, err
 }
@@ -185,6 +196,10 @@ func (j *Journal) Verify() (Head, error) {
 			}
 			if ev.Seq != head.Seq+1 || ev.Prev != head.Hash {
 				return &ChainError{Seq: head.Seq + 1, Reason: "it does not follow the event before it"}
+			}
+			index := tx.Bucket(bucketPromotions).Bucket([]byte(ev.Promotion))
+			if index == nil || index.Get(key) == nil {
+				return &ChainError{Seq: ev.Seq, Reason: "it is not listed under its promotion"}
 			}
 			head = Head{Seq: ev.Seq, Hash: ev.Hash}
 			return nil
@@ -221,8 +236,13 @@ func (j *Journal) create() error {
 	if err := j.lost(); err != nil {
 		return err
 	}
-	temporary := fmt.Sprintf("%s.%d.new", j.path, os.Getpid())
+	f, err := os.CreateTemp(dir, filepath.Base(j.path)+".*.new")
+	if err != nil {
+		return fmt.Errorf("make the journal: %w", err)
+	}
+	temporary := f.Name()
 	defer os.Remove(temporary)
+	f.Close()
 	db, err := bbolt.Open(temporary, 0o600, options(false))
 	if err != nil {
 		return fmt.Errorf("make the journal: %w", err)
@@ -242,7 +262,8 @@ func (j *Journal) create() error {
 // lost tells a journal that is gone from one that never was: its backups are
 // still there. Without this a history would start anew in silence.
 func (j *Journal) lost() error {
-	if backup, err := newestBackup(j.path); err == nil && backup != "" {
+	if names, err := backups(backupDir(j.path)); err != nil || len(names) > 0 {
+		backup, _ := newestBackup(j.path)
 		return &DamagedError{Path: j.path, Reason: "the file is gone, though its backups are there", Backup: backup}
 	}
 	return nil

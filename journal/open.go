@@ -95,7 +95,19 @@ func guarded(path string, readOnly bool, fn func(*bbolt.DB) error) (err error) {
 	} else if info.Size() == 0 {
 		return &DamagedError{Path: path, Reason: "the file is empty"}
 	}
-	db, err := bbolt.Open(path, 0o600, options(readOnly))
+	// A panic in Open would leave the file open, and so locked.
+	var file *os.File
+	defer func() {
+		if file != nil {
+			file.Close() // once more, if all went well
+		}
+	}()
+	o := options(readOnly)
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
+	}
+	db, err := bbolt.Open(path, 0o600, o)
 	if err != nil {
 		return unopened(path, err)
 	}

@@ -48,10 +48,11 @@ func (h History) Resumable() []*Past {
 	return list
 }
 
-// Overtaken is the promotion that became healthy after p was last at work, and
-// whose release going on with p would take away; nil if there is none.
+// Overtaken is the live promotion, if it was opened after p or became healthy
+// after p was last at work: p knows the targets as they no longer are, and going
+// on with it would take that release away.
 func (h History) Overtaken(p *Past) *Past {
-	if live := h.Live(); live != nil && live.ID > p.ID {
+	if live := h.Live(); live != nil && (live.ID > p.ID || live.lastSeq > p.lastSeq) {
 		return live
 	}
 	return nil
@@ -88,6 +89,7 @@ func (h History) left() map[string]bool {
 	for _, p := range h {
 		if p.State == Healthy && p.Start.Kind == Rollback {
 			left[p.Start.From] = true
+			delete(left, p.Start.Of) // it is back
 		}
 	}
 	return left

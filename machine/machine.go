@@ -142,15 +142,17 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 	failure := m.run(ctx, phase)
 	outcome := m.event(journal.Moved)
 	outcome.Millis = time.Since(started).Milliseconds()
-	var err error
-	if outcome.Data, err = m.collect(); err != nil {
-		failure = errors.Join(failure, err)
-	}
+	parts, data, err := m.collect()
+	outcome.Data, failure = data, errors.Join(failure, err)
 	if failure == nil {
-		return m.fire(phase.Name, outcome)
+		if err := m.fire(phase.Name, outcome); err != nil {
+			return err
+		}
+		m.parts = parts // only what is recorded counts as known
+		return nil
 	}
 	stopped := &PhaseError{Phase: phase.Name, Attempt: m.promotion.Attempt, Err: failure,
-		Interrupted: ctx.Err() != nil && (errors.Is(failure, context.Cause(ctx)) || errors.Is(failure, context.Canceled))}
+		Interrupted: !phase.Uncut && ctx.Err() != nil && (errors.Is(failure, context.Cause(ctx)) || errors.Is(failure, context.Canceled))}
 	outcome.Kind, outcome.Text = journal.Failed, failure.Error()
 	if stopped.Interrupted {
 		outcome.Kind = journal.Interrupted
@@ -158,6 +160,7 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 	if err := m.record(outcome); err != nil {
 		return errors.Join(stopped, err)
 	}
+	m.parts = parts
 	// A phase that failed may have taken an earlier state with it: a release
 	// that did not pass its checks goes back. An uncertain look is no reason
 	// to hide the failure; the next resume looks again.
@@ -183,7 +186,8 @@ func (m *Machine) run(ctx context.Context, phase *phases.Phase) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	if err = phase.Run(ctx, m.promotion); err != nil && errors.Is(err, context.DeadlineExceeded) {
+	err = phase.Run(ctx, m.promotion)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(err, context.Cause(ctx)) {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	return err
@@ -198,7 +202,7 @@ func (m *Machine) Look(ctx context.Context) error {
 		if phase == nil || phase.Holds == nil {
 			return nil
 		}
-		lost, err := phase.Holds(ctx, m.promotion)
+		lost, err := m.holds(ctx, phase)
 		if err != nil {
 			return fmt.Errorf("look whether it is still %s: %w", phase.State, err)
 		}
@@ -209,6 +213,16 @@ func (m *Machine) Look(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// holds calls the phase's look; a panic in it is an error like any other.
+func (m *Machine) holds(ctx context.Context, phase *phases.Phase) (lost string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return phase.Holds(ctx, m.promotion)
 }
 
 // reached is the phase that led to the current state.

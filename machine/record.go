@@ -64,12 +64,12 @@ func (m *Machine) record(ev journal.Event) error {
 	return nil
 }
 
-// collect returns the facts that the attempt changed, and makes what the next
-// phase sees exactly what a resume would see.
-func (m *Machine) collect() (json.RawMessage, error) {
-	parts, err := m.promotion.Facts.Parts()
-	if err != nil {
-		return nil, fmt.Errorf("encode the facts: %w", err)
+// collect returns the facts as they are now and, as data to record, those that
+// the attempt changed. It makes what the next phase sees exactly what a resume
+// would see.
+func (m *Machine) collect() (parts map[string]json.RawMessage, data json.RawMessage, err error) {
+	if parts, err = m.promotion.Facts.Parts(); err != nil {
+		return nil, nil, fmt.Errorf("encode the facts: %w", err)
 	}
 	changed := map[string]json.RawMessage{}
 	for name, part := range parts {
@@ -77,11 +77,11 @@ func (m *Machine) collect() (json.RawMessage, error) {
 			changed[name] = part
 		}
 	}
-	m.parts = parts
-	if err := m.reload(); err != nil || len(changed) == 0 {
-		return nil, err
+	if m.promotion.Facts, err = phases.Assemble(parts); err != nil || len(changed) == 0 {
+		return parts, nil, err
 	}
-	return json.Marshal(changed)
+	data, err = json.Marshal(changed)
+	return parts, data, err
 }
 
 func (m *Machine) reload() (err error) {
