@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -90,24 +89,4 @@ func terminal() stdio {
 		}
 		return width, true
 	}}
-}
-
-// asker puts questions to the operator; nil without a terminal to ask on.
-func (h *house) asker() func(question string, secret bool) (string, error) {
-	if h.std.in == nil || !term.IsTerminal(int(h.std.in.Fd())) {
-		return nil
-	}
-	return func(question string, secret bool) (string, error) {
-		h.asking.Lock()
-		defer h.asking.Unlock()
-		fmt.Fprint(h.std.err, question)
-		if secret {
-			answer, err := term.ReadPassword(int(h.std.in.Fd()))
-			fmt.Fprintln(h.std.err)
-			return string(answer), err
-		}
-		var answer string
-		_, err := fmt.Fscanln(h.std.in, &answer)
-		return answer, err
-	}
 }

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
+
+	"golang.org/x/term"
 
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
@@ -32,6 +35,8 @@ type house struct {
 	// work is the promotion at work, for the words that end a failure.
 	work   *phases.Promotion
 	asking sync.Mutex
+	// terminal is how the terminal was before a question that is still open.
+	terminal atomic.Pointer[term.State]
 }
 
 // open reads the configuration and finds the journal.

@@ -32,6 +32,7 @@ func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
 			}
 			if !first {
 				h.printer.close()
+				h.restoreTerminal()
 				fmt.Fprintln(h.std.err, "rel: left at once; what runs on the hosts goes on")
 				if h.work != nil && h.work.ID != "" {
 					fmt.Fprintf(h.std.err, "next:    rel resume %s\n", h.work.ID)

@@ -83,6 +83,11 @@ func verdict(list []targetStatus, failures []error) error {
 
 func statusOf(ctx context.Context, target *host, plan *phases.Plan, live *machine.Past) (targetStatus, error) {
 	s := targetStatus{Host: target.name}
+	// Reaching the host has deadlines of its own: a passphrase may be asked for.
+	if _, err := target.connect(ctx); err != nil {
+		s.Error = remote.Clean(explain(err).what)
+		return s, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*lookTimeout)
 	defer cancel()
 	id := ""
