@@ -12,7 +12,7 @@ var update = flag.Bool("update", false, "write the diagrams into testdata")
 
 // The diagrams are drawn from the tables; a change in them is seen, and meant.
 func TestDiagram(t *testing.T) {
-	for _, kind := range []Kind{Forward, Rollback} {
+	for _, kind := range Kinds {
 		got, err := kind.Diagram()
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestDiagramIsInTheReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]Kind{}
-	for _, kind := range []Kind{Forward, Rollback} {
+	for _, kind := range Kinds {
 		diagram, err := kind.Diagram()
 		if err != nil {
 			t.Fatal(err)

@@ -73,22 +73,6 @@ func TestFailureByDeadlineThatLooksLikeAnother(t *testing.T) {
 	}
 }
 
-// A release that a rollback has made live again was not left any more.
-func TestHistoryOfAReleaseThatARollbackBroughtBack(t *testing.T) {
-	lines := []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 back to 2 from 1 healthy"}
-	h := chronicle(lines...)
-	if got := idOf(h.RolledBack("bbb")); got != "" {
-		t.Errorf("commit bbb is live, and said to be rolled back (%s)", got)
-	}
-	if got := idOf(h.RolledBack("aaa")); got != "1" {
-		t.Errorf("commit aaa was rolled back by %q", got)
-	}
-	h = chronicle(append(lines, "5 ccc healthy")...)
-	if got := idOf(h.Previous()); got != "2" {
-		t.Errorf("previous is %q, want 2, which was live until 5 was", got)
-	}
-}
-
 // What became healthy after p was last at work overtakes it, whatever the ids:
 // they begin with the time by the operators' clocks, and two operators have two.
 func TestHistoryOvertakenByAnEarlierId(t *testing.T) {

@@ -24,7 +24,7 @@ func chronicle(lines ...string) History {
 		words := strings.Fields(line)
 		p := &Past{ID: words[0], State: words[len(words)-1], lastSeq: int64(10 * (i + 1))}
 		if words[1] == "back" {
-			p.Start = Start{Kind: Rollback, Of: words[3], From: words[5], Plan: phases.Plan{Commit: commits[words[3]]}}
+			p.Start = Start{Kind: Rollback, Plan: phases.Plan{Commit: commits[words[3]], From: words[5], Release: &phases.Release{ID: words[3]}}}
 		} else {
 			commits[p.ID] = words[1]
 			p.Start = Start{Kind: Forward, Plan: phases.Plan{Commit: words[1]}}
@@ -44,11 +44,10 @@ func idOf(p *Past) string {
 
 func TestHistory(t *testing.T) {
 	for name, c := range map[string]struct {
-		history        []string
-		live, previous string
-		resumable      string            // ids, by spaces
-		overtaken      map[string]string // promotion to what overtook it
-		rolledBack     map[string]string // commit to promotion
+		history   []string
+		live      string
+		resumable string            // ids, by spaces
+		overtaken map[string]string // promotion to what overtook it
 	}{
 		"nothing": {},
 		"one that stopped": {
@@ -57,12 +56,9 @@ func TestHistory(t *testing.T) {
 		"one that is live": {
 			history: []string{"1 aaa healthy"}, live: "1",
 		},
-		"two healthy ones": {
-			history: []string{"1 aaa healthy", "2 bbb healthy"}, live: "2", previous: "1",
-		},
-		"what never became healthy is nothing to go back to": {
+		"what never became healthy was overtaken": {
 			history: []string{"1 aaa healthy", "2 bbb aborted", "3 ccc reverted", "4 ddd applied", "5 eee healthy"},
-			live:    "5", previous: "1", overtaken: map[string]string{"2": "5", "4": "5"},
+			live:    "5", overtaken: map[string]string{"2": "5", "4": "5"},
 		},
 		"what stopped after the live one can go on": {
 			history: []string{"1 aaa healthy", "2 bbb copied", "3 ccc synced", "4 ddd aborted"},
@@ -77,7 +73,7 @@ func TestHistory(t *testing.T) {
 		},
 		"resumed after a later one was live": {
 			// Only by a rel that did not look; the last one confirmed is live.
-			history: []string{"2 bbb healthy", "1 aaa healthy"}, live: "1", previous: "2",
+			history: []string{"2 bbb healthy", "1 aaa healthy"}, live: "1",
 		},
 		"resumed while a later one waits": {
 			history: []string{"2 bbb copied", "1 aaa applied"}, resumable: "2 1",
@@ -87,60 +83,21 @@ func TestHistory(t *testing.T) {
 		},
 		"rolled back": {
 			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy"},
-			live:    "3", rolledBack: map[string]string{"bbb": "2"},
+			live:    "3",
 		},
-		"rolled back, with one more before": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 2 from 3 healthy"},
-			live:    "4", previous: "1", rolledBack: map[string]string{"ccc": "3"},
-		},
-		"rolled back over two": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 1 from 3 healthy"},
-			live:    "4", rolledBack: map[string]string{"ccc": "3"},
-		},
-		"rolled back from a rollback": {
-			// What the first rollback left stays left; so does what it went to.
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 2 from 3 healthy", "5 back to 1 from 2 healthy"},
-			live:    "5", rolledBack: map[string]string{"bbb": "2", "ccc": "3"},
-		},
-		"a rollback that failed has left nothing": {
+		"a rollback that failed": {
 			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 applied"},
-			live:    "2", previous: "1", resumable: "3",
-		},
-		"a rollback that was given up has left nothing": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 reverted"}, live: "2", previous: "1",
-		},
-		"a release that was rolled back from is no candidate": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 ccc healthy"},
-			live:    "4", previous: "1", rolledBack: map[string]string{"bbb": "2"},
-		},
-		"a release that was skipped by a rollback is a candidate": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc healthy", "4 back to 1 from 3 healthy", "5 ddd healthy"},
-			live:    "5", previous: "2", rolledBack: map[string]string{"ccc": "3"},
+			live:    "2", resumable: "3",
 		},
 		"a rollback overtakes what stopped before it": {
 			history: []string{"1 aaa healthy", "2 bbb healthy", "3 ccc copied", "4 back to 1 from 2 healthy"},
-			live:    "4", overtaken: map[string]string{"3": "4"}, rolledBack: map[string]string{"bbb": "2"},
-		},
-		"a commit that was rolled back is live again": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 bbb healthy"},
-			live:    "4", previous: "1",
-		},
-		"a commit that was rolled back twice": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 bbb healthy", "5 back to 1 from 4 healthy"},
-			live:    "5", rolledBack: map[string]string{"bbb": "4"},
-		},
-		"a commit that was rolled back and tried in vain": {
-			history: []string{"1 aaa healthy", "2 bbb healthy", "3 back to 1 from 2 healthy", "4 bbb reverted"},
-			live:    "3", rolledBack: map[string]string{"bbb": "2"},
+			live:    "4", overtaken: map[string]string{"3": "4"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := chronicle(c.history...)
 			if got := idOf(h.Live()); got != c.live {
 				t.Errorf("live is %q, want %q", got, c.live)
-			}
-			if got := idOf(h.Previous()); got != c.previous {
-				t.Errorf("previous is %q, want %q", got, c.previous)
 			}
 			var resumable []string
 			for _, p := range h.Resumable() {
@@ -154,13 +111,6 @@ func TestHistory(t *testing.T) {
 				if got := idOf(h.Overtaken(p)); got != want && (said || !p.Ended()) {
 					t.Errorf("%s is overtaken by %q, want %q", p.ID, got, want)
 				}
-				commit := p.Start.Plan.Commit
-				if got := idOf(h.RolledBack(commit)); got != c.rolledBack[commit] {
-					t.Errorf("commit %s was rolled back by %q, want %q", commit, got, c.rolledBack[commit])
-				}
-			}
-			if got := h.RolledBack("of no promotion"); got != nil {
-				t.Errorf("a commit that was never promoted was rolled back: %s", got.ID)
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func Open(recorder Recorder, p *phases.Promotion, start Start, show func(journal
 	}
 	text := p.Plan.Subject
 	if start.Kind == Rollback {
-		text = "back to " + start.Of
+		text = "back to " + start.Plan.Release.ID
 	}
 	return m, m.record(journal.Event{Kind: journal.Opened, State: New, Text: text, Data: data})
 }

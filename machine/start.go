@@ -8,10 +8,6 @@ type Start struct {
 	Schema int         `json:"schema"`
 	Kind   Kind        `json:"kind"`
 	Plan   phases.Plan `json:"plan"`
-	// Of is the release that a rollback makes live again, From the promotion
-	// that it takes off the targets.
-	Of   string `json:"of,omitempty"`
-	From string `json:"from,omitempty"`
 	// Why is the operator's reason.
 	Why string `json:"why,omitempty"`
 	// Rel is the version of rel.
@@ -28,12 +24,20 @@ type Kind string
 const (
 	Forward  Kind = "start"
 	Rollback Kind = "rollback"
+	// Adopt takes over what the targets run already.
+	Adopt Kind = "adopt"
 )
+
+// Kinds are all of them.
+var Kinds = []Kind{Forward, Rollback, Adopt}
 
 // Table is the kind's phases.
 func (k Kind) Table() []phases.Phase {
-	if k == Rollback {
+	switch k {
+	case Rollback:
 		return phases.Back
+	case Adopt:
+		return phases.Adopting
 	}
 	return phases.Forward
 }

@@ -37,6 +37,7 @@ func TestTransitions(t *testing.T) {
 			"undo_apply: applied>copied", "undo_copy: copied>verified",
 			"verify: new>verified",
 		},
+		Adopt: {"abort: new>aborted", "adopt: new>healthy"},
 	} {
 		var got []string
 		for _, event := range transitions(kind.Table()) {
@@ -52,7 +53,7 @@ func TestTransitions(t *testing.T) {
 // Each of them, made for real, asks first, and is not made when it is refused.
 func TestTransitionsAskFirst(t *testing.T) {
 	ctx := context.Background()
-	for _, kind := range []Kind{Forward, Rollback} {
+	for _, kind := range Kinds {
 		for _, event := range transitions(kind.Table()) {
 			for _, src := range event.Src {
 				name := fmt.Sprintf("%s: %s: %s>%s", kind, event.Name, src, event.Dst)

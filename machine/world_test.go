@@ -108,7 +108,7 @@ var plan = phases.Plan{
 func startOf(kind Kind) Start {
 	start := Start{Kind: kind, Plan: plan, Why: "because", Rel: "1.2.3"}
 	if kind == Rollback {
-		start.Of, start.From = "older", "newer"
+		start.Plan.From = "newer"
 		start.Plan.Release = &phases.Release{ID: "older", Commit: plan.Commit}
 	}
 	return start

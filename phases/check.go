@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -118,7 +120,7 @@ func (p *Promotion) expand(c Check) Check {
 	for i, u := range c.URLs {
 		urls[i] = names.Replace(u)
 	}
-	c.URLs, c.Body, c.Location = urls, names.Replace(c.Body), names.Replace(c.Location)
+	c.URLs, c.Body, c.Location, c.Header = urls, names.Replace(c.Body), names.Replace(c.Location), names.Replace(c.Header)
 	return c
 }
 
@@ -165,10 +167,13 @@ func (c Check) until(ctx context.Context, dial dialer) Result {
 }
 
 // verdictOf tells a release that does not answer from a host that cannot be
-// reached: a lost connection has the method Lost.
+// reached: a lost connection has the method Lost, and a name that nobody knows,
+// or a network without a way there, is not the release's doing.
 func verdictOf(err error) Verdict {
 	var lost interface{ Lost() bool }
-	if errors.As(err, &lost) && lost.Lost() {
+	var name *net.DNSError
+	if errors.As(err, &lost) && lost.Lost() || errors.As(err, &name) ||
+		errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
 		return Inconclusive
 	}
 	return Failed
@@ -246,8 +251,18 @@ func (c *Check) get(ctx context.Context, client *http.Client, url string) error 
 		return fmt.Errorf("%s answered %d without %q: %q", url, response.StatusCode, c.Body, firstBytes(body))
 	case c.Location != "" && location != c.Location:
 		return fmt.Errorf("%s leads to %q, want %q", url, location, c.Location)
+	case c.Header != "" && !hasHeader(response.Header, c.Header):
+		name, value, _ := strings.Cut(c.Header, ":")
+		return fmt.Errorf("%s answered %d with %s %q, want %q", url, response.StatusCode, name,
+			response.Header.Values(name), strings.TrimSpace(value))
 	}
 	return nil
+}
+
+// hasHeader looks for a header written as "Name: value".
+func hasHeader(headers http.Header, header string) bool {
+	name, value, _ := strings.Cut(header, ":")
+	return slices.Contains(headers.Values(name), strings.TrimSpace(value))
 }
 
 func firstBytes(body []byte) string { return string(body[:min(len(body), 80)]) }

@@ -1,53 +1,69 @@
 # Make an applied release the confirmed one: compare and swap on its id.
 #
-# In: APP ID KEEP (how many confirmed releases stay pinned); job rows as
-# apply.sh has them. Out: confirmed=yes, or refused= with why it cannot be.
+# In: APP ID BY (the operator) KEEP (how many confirmed releases stay pinned);
+# job rows as apply.sh has them.
+# Out: confirmed=yes, or refused= with why it cannot be.
 set -eu
-umask 077
-tab=$(printf '\t')
-state=/var/lib/rel/$APP
-dir=$state/releases/$ID
 exec 9>"$state/apply.lock"
 flock -w 60 9 || { echo "refused=another apply is running" && exit 0; }
 [ ! -e "$dir/reverted" ] || { sed -e 's/^/refused=it went back: /' -e 1q "$dir/reverted" && exit 0; }
-rows=$(cat)
-changed=$(printf '%s\n' "$rows" | sed -n "s/^link$tab//p" | while IFS=$tab read -r link target; do
-    [ "$(readlink "$link")" = "$target" ] || printf '%s\n' "$link"
+job=$(cat)
+field() { printf '%s\n' "$job" | sed -n "s/^$1$tab//p"; }
+live=$(live)
+[ "$live" = "$(field live)" ] || [ "$live" = "$ID" ] || { echo "refused=${live:-nothing} is live since verify" && exit 0; }
+changed=$(field link | while IFS=$tab read -r link target; do
+    [ "$(at "$link")" = "$target" ] || printf '%s\n' "$link"
 done | sed 1q)
 [ -z "$changed" ] || { echo "refused=$changed points elsewhere" && exit 0; }
 
 # What is live until now, for an operator who has to take this back.
-now=$(readlink "$state/live" || true)
-if [ ! -e "$dir/before" ] && [ "$now" != "releases/$ID" ]; then printf '%s\n' "$now" >"$dir/before"; fi
-# A revert that fires now waits for the lock, and then finds this file.
-date -u +%Y-%m-%dT%H:%M:%SZ >"$dir/confirmed.new"
-sync "$dir/confirmed.new"
-mv "$dir/confirmed.new" "$dir/confirmed"
-rm -f "$dir/armed"
+[ "$live" = "$ID" ] || put "$dir/before" "$(at "$state/live")"
+# A revert that fires now waits for the lock, and then finds no window.
+put "$dir/confirmed" "$(date -u +%Y-%m-%dT%H:%M:%SZ)$tab$BY"
 ln -sfn "releases/$ID" "$state/live.new"
 mv -fT "$state/live.new" "$state/live"
-sync "$dir" "$state"
-printf '{"at":"%s","what":"confirmed",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(printf '%s\n' "$rows" | sed -n "s/^ledger$tab//p")" >>"$state/ledger.jsonl"
-[ ! -d /run/systemd/system ] || systemctl stop "rel-expire-$APP-$ID.timer" 2>/dev/null || true
+sync "$state"
+disarm
+kind=$(rows "$dir/release" kind)
+case $kind in
+adopt) ledger adopted "$(field ledger)" ;;
+*) ledger confirmed "$(field ledger)" ;;
+esac
 
-# Unpin what is older than the releases to keep. Ids sort by their time, and
-# only promotions older than this one are touched: a newer may be under way.
-# A rollback is another promotion of a release that counts already.
-kept=0 seen=' '
+# What a rollback takes off is marked, and a start of that commit asks for a
+# reason; one that is made live again is no longer marked.
+from=$(rows "$dir/release" from)
+sha=$(rows "$dir/release" sha)
+if [ "$kind" = rollback ] && [ -n "$from" ] && [ -d "$state/releases/$from" ]; then put "$state/releases/$from/left" "$ID"; fi
+for mark in "$state"/releases/*/left; do
+    if [ -e "$mark" ] && [ "$(rows "${mark%/left}/release" sha)" = "$sha" ]; then mv "$mark" "$mark.$ID"; fi
+done
+
+# Unpin what no one will go back to. Kept are the newest KEEP releases that were
+# confirmed, this one, and the one that a rollback from it would go to. Ids sort
+# by their time, and only promotions older than this one are touched: a newer
+# may be under way. Promotions of the same content are one release.
+before() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort | sed 1q)" = "$1" ]; }
+origin=$(rows "$dir/release" origin)
+mine=$(content "$dir")
+kept=0 seen=' ' previous=
 for old in $(find "$state/releases" -mindepth 1 -maxdepth 1 -type d | sort -r); do
-    release=$(sed -n 's/^RELEASE_ID=//p' "$old/manifest.env" 2>/dev/null || true)
-    confirmed=
-    [ ! -e "$old/confirmed" ] || confirmed=yes
-    old=$(basename "$old")
-    if [ -n "$confirmed" ]; then
+    name=$(basename "$old")
+    content=$(content "$old")
+    if [ -e "$old/confirmed" ]; then
         case $seen in
-        *" $release "*) ;;
-        *) kept=$((kept + 1)) && seen="$seen$release " ;;
+        *" $content "*) ;;
+        *) kept=$((kept + 1)) && [ "$kept" -gt "$KEEP" ] || seen="$seen$content " ;;
         esac
+        if [ -z "$previous" ] && before "$name" "$origin" && [ ! -e "$old/left" ] &&
+            [ "$(rows "$old/release" kind)" != rollback ] && [ "$content" != "$mine" ]; then
+            previous=$name
+        fi
     fi
-    if [ "$old" = "$ID" ] || [ "$(printf '%s\n' "$old" "$ID" | sort | sed 1q)" != "$old" ]; then continue; fi
-    if [ -z "$confirmed" ] || [ "$kept" -gt "$KEEP" ]; then
-        rm -rf "/nix/var/nix/gcroots/rel/$APP/$old"
-    fi
+    if ! before "$name" "$ID" || [ "$name" = "$previous" ] || [ "$content" = "$mine" ]; then continue; fi
+    case $seen in
+    *" $content "*) [ ! -e "$old/confirmed" ] || continue ;;
+    esac
+    rm -rf "/nix/var/nix/gcroots/rel/$APP/$name"
 done
 echo "confirmed=yes"

@@ -129,17 +129,9 @@ type readiness struct {
 // arrival and its pinning.
 func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
 	release := p.Release()
-	var rows [][]string
-	for _, o := range release.Outputs {
-		rows = append(rows, []string{"root", o.Name, o.Path})
-	}
-	for _, path := range release.Closure {
-		rows = append(rows, []string{"path", path})
-	}
-	a, err := ask(ctx, p, target, Script{
-		Name: "receive.sh", Code: receiveScript, Stdin: table(rows...),
-		Env: map[string]string{"APP": p.Plan.App, "ID": p.ID, "STORE": storeDir},
-	})
+	s := p.onTarget("receive.sh", receiveScript, map[string]string{"STORE": storeDir})
+	s.Stdin = p.releaseRows()
+	a, err := ask(ctx, p, target, s)
 	if err != nil {
 		return readiness{}, err
 	}
@@ -158,6 +150,23 @@ func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) 
 		}
 	}
 	return ready, nil
+}
+
+// releaseRows are what a target keeps to know the release by.
+func (p *Promotion) releaseRows() io.Reader {
+	release := p.Release()
+	rows := [][]string{
+		{"kind", p.Plan.Kind()}, {"origin", release.ID}, {"sha", release.Commit}, {"from", p.Plan.From},
+		{"json", release.brief()},
+	}
+	for i := range release.Outputs {
+		o := &release.Outputs[i]
+		rows = append(rows, []string{"root", o.Name, o.Path}, []string{"link", o.Link, o.Target()})
+	}
+	for _, path := range release.Closure {
+		rows = append(rows, []string{"path", path})
+	}
+	return table(rows...)
 }
 
 // relay pipes an export of the paths on the build host into an import on the
@@ -182,7 +191,7 @@ func relay(ctx context.Context, p *Promotion, target Host, accept string, paths 
 	})
 	group.Go(func() error {
 		_, err := target.Run(cut, Script{
-			Name: "import.sh", Code: importScript, Stdin: out, Stdout: io.Discard,
+			Name: "import.sh", Code: importScript, Root: true, Stdin: out, Stdout: io.Discard,
 			Line: func(line string) { p.Line(target.Name(), line) },
 		})
 		out.CloseWithError(err)
@@ -214,13 +223,22 @@ func releaseDir(plan *Plan, id string) string {
 	return "/var/lib/rel/" + plan.App + "/releases/" + id
 }
 
-// copied holds while every target still has every path of the release.
+// copied holds while every target still has every path of the release, and no
+// other promotion has come there since.
 func copied(ctx context.Context, p *Promotion) (lost string, err error) {
 	reasons := make([]string, len(p.Targets))
 	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
 		missing, err := invalid(ctx, p, target, p.Release().Closure)
+		if err != nil {
+			return err
+		}
 		if len(missing) > 0 {
 			reasons[i] = fmt.Sprintf("%s no longer has %s", target.Name(), missing[0])
+			return nil
+		}
+		look, err := p.look(ctx, target)
+		if err == nil && look.Newer != "" {
+			reasons[i] = fmt.Sprintf("promotion %s came to %s since", look.Newer, target.Name())
 		}
 		return err
 	})

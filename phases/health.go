@@ -3,15 +3,12 @@ package phases
 import (
 	"context"
 	_ "embed"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
-
-//go:embed confirm.sh
-var confirmScript string
-
-//go:embed keep.sh
-var keepScript string
 
 //go:embed journal.sh
 var journalScript string
@@ -25,8 +22,8 @@ type Checked struct {
 // release.
 type UnhealthyError struct {
 	Results []Result
-	// Kept says that the release was left live, as the plan has it; otherwise
-	// every target is back on the previous one.
+	// Kept says that the release was left live; otherwise every target is back
+	// on the previous one.
 	Kept bool
 }
 
@@ -40,23 +37,55 @@ func (e *UnhealthyError) Error() string {
 	return strings.Join(failed, "; ")
 }
 
-// UnconfirmedError says that a healthy release could not be confirmed.
-type UnconfirmedError struct {
-	// Reason names the target and says why.
-	Reason string
-	// Back says that every target is back on the release before.
-	Back bool
-}
+// undecidedError says that it cannot be told, or cannot be told to the targets,
+// whether the release is healthy. That says nothing of the release: as long as
+// the targets wait, it is tried again.
+type undecidedError struct{ error }
 
-func (e *UnconfirmedError) Error() string { return "cannot be confirmed: " + e.Reason }
+func (e *undecidedError) Unwrap() error { return e.error }
+
+// again is the pause before what was undecided is tried once more.
+const again = 2 * time.Second
 
 // Health asks all checks, of every target and of the operator, and confirms
 // the release where all passed. A failed check sends every target back to the
-// previous release unless the plan says to keep it. A check that could not be
-// asked is no verdict on the release: then the targets wait out their confirm
-// window.
+// previous release, unless the plan says to keep it. What is undecided is tried
+// again until the confirm windows end, and the targets have gone back.
 func Health(ctx context.Context, p *Promotion) error {
+	window, err := p.openWindow(ctx)
+	if err != nil {
+		return err
+	}
+	for told := false; ; told = true {
+		err := healthOnce(ctx, p, told)
+		var undecided *undecidedError
+		switch {
+		case !errors.As(err, &undecided):
+			return err
+		case window.IsZero():
+			return undecided.error
+		case time.Until(window) < again:
+			return p.awaitReturn(ctx, undecided.error)
+		case !told:
+			p.Note("", fmt.Sprintf("undecided; trying again for %s, until the targets go back: %v",
+				time.Until(window).Round(time.Second), undecided.error))
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// healthOnce is one round: the checks and, if they pass, the confirmation, over
+// connections that are dialled meanwhile. What is noted in the first round is
+// not noted again as long as nothing is decided.
+func healthOnce(ctx context.Context, p *Promotion, told bool) error {
+	fresh := p.redial(ctx)
 	results := p.check(ctx)
+	connections, unreached := fresh()
+	defer connections.close()
 	p.Facts.Health = &Checked{Results: results}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -64,75 +93,49 @@ func Health(ctx context.Context, p *Promotion) error {
 	verdict := Passed
 	for _, r := range results {
 		verdict = max(verdict, r.Verdict)
-		p.Note(r.Host, r.note())
 	}
-	switch verdict {
-	case Passed:
-		return confirmAll(ctx, p)
-	case Inconclusive:
-		return &UnhealthyError{Results: results, Kept: true}
+	for _, r := range results {
+		if !told || verdict != Inconclusive {
+			p.Note(r.Host, r.note())
+		}
 	}
+	switch {
+	case verdict == Failed:
+		return unhealthy(ctx, p, results)
+	case verdict == Inconclusive:
+		return &undecidedError{&UnhealthyError{Results: results, Kept: true}}
+	case unreached != nil:
+		return &undecidedError{&UnconfirmedError{Reason: "no new connection: " + unreached.Error()}}
+	}
+	return confirmAll(ctx, p, connections)
+}
+
+// unhealthy deals with a release that failed its checks.
+func unhealthy(ctx context.Context, p *Promotion, results []Result) error {
 	showUnits(ctx, p)
-	if p.Plan.OnUnhealthy == "keep" {
-		return join([]error{&UnhealthyError{Results: results, Kept: true}, keep(ctx, p)})
-	}
+	failed := &UnhealthyError{Results: results, Kept: true}
 	// Going back must not be stopped by the interrupt that ends the checks.
-	if err := Revert(context.WithoutCancel(ctx), p, "unhealthy"); err != nil {
-		return HostErrors{&UnhealthyError{Results: results, Kept: true}, err}
+	ctx = context.WithoutCancel(ctx)
+	if p.Plan.OnUnhealthy == "keep" {
+		return join([]error{failed, keep(ctx, p)})
+	}
+	if err := Revert(ctx, p, "unhealthy"); err != nil {
+		return HostErrors{failed, err}
 	}
 	return &UnhealthyError{Results: results}
 }
 
-// confirmAll confirms on every target, or on none: one that went back by itself
-// while the checks ran takes the others with it.
-func confirmAll(ctx context.Context, p *Promotion) error {
-	lost, err := applied(ctx, p)
-	if err != nil {
-		return err
-	}
-	if lost == "" {
-		return confirm(ctx, p)
-	}
-	if err := Revert(context.WithoutCancel(ctx), p, "another target went back"); err != nil {
-		return HostErrors{&UnconfirmedError{Reason: lost}, err}
-	}
-	return &UnconfirmedError{Reason: lost, Back: true}
-}
-
-// keep lets an unhealthy release stay: the targets no longer go back by themselves.
-func keep(ctx context.Context, p *Promotion) error {
-	return each(context.WithoutCancel(ctx), p.Targets, func(ctx context.Context, _ int, target Host) error {
-		_, err := ask(ctx, p, target, Script{Name: "keep.sh", Code: keepScript,
-			Env: map[string]string{"APP": p.Plan.App, "ID": p.ID}})
-		return err
-	})
-}
-
-func confirm(ctx context.Context, p *Promotion) error {
-	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
-		a, err := ask(ctx, p, target, Script{
-			Name: "confirm.sh", Code: confirmScript, Stdin: p.jobRows(target),
-			Env: map[string]string{"APP": p.Plan.App, "ID": p.ID, "KEEP": strconv.Itoa(p.Plan.Keep)},
-		})
-		if err != nil {
-			return err
-		}
-		if a.get("confirmed") != "yes" {
-			return &UnconfirmedError{Reason: target.Name() + ": " + a.get("refused")}
-		}
-		p.Note(target.Name(), "confirmed")
-		return nil
-	})
-}
+// unitLines is how many lines of the units' journal are shown when a check
+// fails, of all units of a target together.
+const unitLines = 30
 
 // showUnits sends the last lines of the units' journals to the attempt's log:
 // why a check failed is mostly there.
 func showUnits(ctx context.Context, p *Promotion) {
 	_ = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
-		_, err := ask(ctx, p, target, Script{
-			Name: "journal.sh", Code: journalScript, Stdin: lines(p.Plan.Restart),
-			Env: map[string]string{"DIR": releaseDir(&p.Plan, p.ID)},
-		})
+		s := p.onTarget("journal.sh", journalScript, map[string]string{"COUNT": strconv.Itoa(unitLines)})
+		s.Stdin = lines(p.Plan.Restart)
+		_, err := ask(ctx, p, target, s)
 		return err
 	})
 }

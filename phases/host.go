@@ -21,6 +21,14 @@ type Host interface {
 	Upload(ctx context.Context, path string, data []byte, mode uint32) error
 	// DialContext connects to addr as the host sees it.
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+	// Redial opens a connection of its own to the same host.
+	Redial(ctx context.Context) (Connection, error)
+}
+
+// Connection is a Host that whoever opened it has to close.
+type Connection interface {
+	Host
+	Close()
 }
 
 // Script is a program for the host's /bin/sh.
@@ -30,6 +38,8 @@ type Script struct {
 	// Code is POSIX sh; Env is its data, in values without newlines.
 	Code string
 	Env  map[string]string
+	// Root says that the script has to run as root, whoever logs in.
+	Root bool
 	// Stdin is the script's further input, if any.
 	Stdin io.Reader
 	// Stdout takes raw output that is not an answer; without it, the output is
@@ -89,6 +99,17 @@ func (a answer) all(key string) []string {
 		}
 	}
 	return values
+}
+
+// table are the values of key that are a name and a value of it, with a tab
+// between them.
+func (a answer) table(key string) map[string]string {
+	table := map[string]string{}
+	for _, row := range a.all(key) {
+		name, value, _ := strings.Cut(row, "\t")
+		table[name] = value
+	}
+	return table
 }
 
 func clip(s string) string {

@@ -51,6 +51,10 @@ func (l *local) DialContext(ctx context.Context, network, addr string) (net.Conn
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
+func (l *local) Redial(context.Context) (Connection, error) { return l, nil }
+
+func (l *local) Close() {}
+
 // repos is an origin with some commits, and a checkout of it for each host.
 type repos struct {
 	t      *testing.T

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed look.sh
@@ -24,25 +25,47 @@ type Look struct {
 	Zstd     bool
 	// Free is the room in the store, in bytes.
 	Free int64
-	// Live is the promotion that is live and confirmed, LiveCommit its commit.
+	// Live is the promotion that is live and confirmed, LiveCommit its commit,
+	// Since when it was confirmed and By whom.
 	Live       string
 	LiveCommit string
-	// Pending is a promotion that is applied and waits for its confirmation.
-	Pending string
+	Since      time.Time
+	By         string
+	// Known says that a release was brought here before.
+	Known bool
+	// Recorded maps each link of the live release to what it is to point at;
+	// ByHand are those that point where no release would have them.
+	Recorded map[string]string
+	ByHand   []string
+	// Pending is a promotion that is applied and waits for its confirmation;
+	// Unguarded says that it does not go back by itself.
+	Pending   string
+	Unguarded bool
+	// RolledBack is the promotion of the asked-for commit that was rolled back.
+	RolledBack string
 	// Links maps each link to what it points at; links that are not there are
 	// left out. Occupied are link paths at which something else lies, NoFolder
 	// the folders of links that are missing.
 	Links    map[string]string
 	Occupied []string
 	NoFolder []string
-	// Units has what systemd says of each unit.
+	// Units has what systemd says of each unit, Exes the binary of its main
+	// process, Stale the same for those that belong to another release.
 	Units map[string]Unit
+	Exes  map[string]string
+	Stale map[string]string
+	// Begun says that the asking promotion may have switched links here.
+	Begun bool
 	// Outcome is how the asking promotion's last apply ended; nil without one.
 	Outcome *Outcome
 	// Reverted is why the asking promotion's release went back; empty if not.
 	Reverted string
 	// Stuck is what could not be put back when it did.
 	Stuck string
+	// Left is what is left of the asking promotion's confirm window.
+	Left time.Duration
+	// Newer is a promotion that came to the target after the asking one.
+	Newer string
 }
 
 // Unit is what systemd says of a unit, by its property names.
@@ -59,18 +82,25 @@ func (u Unit) Up() bool {
 }
 
 // LookAt asks a target what it is like, for the plan's links and units. The
-// promotion id tells which apply's outcome is asked for.
-func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id string) (*Look, error) {
+// promotion id tells which apply's outcome is asked for; with a release, it is
+// the one whose processes are not stale, and not the live one.
+func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id string, release *Release) (*Look, error) {
+	wanted := map[string]string{}
+	if release != nil {
+		for i := range release.Outputs {
+			wanted[release.Outputs[i].Link] = release.Outputs[i].Target()
+		}
+	}
 	var rows [][]string
 	for _, a := range plan.Artifacts {
-		rows = append(rows, []string{"link", a.Link})
+		rows = append(rows, []string{"link", a.Link, wanted[a.Link]})
 	}
 	for _, unit := range plan.Restart {
 		rows = append(rows, []string{"unit", unit})
 	}
 	out, err := host.Run(ctx, Script{
-		Name: "look.sh", Code: lookScript, Stdin: table(rows...), Line: line,
-		Env: map[string]string{"APP": plan.App, "ID": id, "STORE": storeDir},
+		Name: "look.sh", Code: targetHead + lookScript, Root: true, Stdin: table(rows...), Line: line,
+		Env: map[string]string{"APP": plan.App, "ID": id, "COMMIT": plan.Commit, "STORE": storeDir},
 	})
 	if err != nil {
 		return nil, err
@@ -88,15 +118,16 @@ func parseLook(host string, a answer) (*Look, error) {
 		Root: a.get("uid") == "0", User: a.get("user"), Systemd: a.get("systemd") == "yes",
 		Nix: a.get("nix"), NixError: a.get("nix_error"), Zstd: a.get("zstd") == "yes",
 		Free: free << 10,
-		Live: a.get("live"), LiveCommit: a.get("live_sha"), Pending: a.get("pending"),
-		Links: map[string]string{}, Units: map[string]Unit{},
+		Live: a.get("live"), LiveCommit: a.get("live_sha"), By: a.get("by"), Known: a.get("known") == "yes",
+		Recorded: a.table("recorded"), ByHand: a.all("by_hand"),
+		Pending: a.get("pending"), Unguarded: a.get("unguarded") != "", RolledBack: a.get("rolled_back"),
+		Links: a.table("link"), Units: map[string]Unit{}, Exes: a.table("exe"), Stale: a.table("stale"),
 		Occupied: a.all("occupied"), NoFolder: a.all("no_folder"),
-		Reverted: a.get("reverted"), Stuck: a.get("stuck"),
+		Begun: a.get("begun") == "yes", Reverted: a.get("reverted"), Stuck: a.get("stuck"), Newer: a.get("newer"),
 	}
-	for _, row := range a.all("link") {
-		name, target, _ := strings.Cut(row, "\t")
-		l.Links[name] = target
-	}
+	l.Since, _ = time.Parse(time.RFC3339, a.get("since"))
+	left, _ := strconv.Atoi(a.get("left"))
+	l.Left = time.Duration(left) * time.Second
 	for _, row := range a.all("unit") {
 		name, states, _ := strings.Cut(row, "\t")
 		unit := Unit{}
@@ -117,7 +148,17 @@ func parseLook(host string, a answer) (*Look, error) {
 
 // look is LookAt for the promotion itself.
 func (p *Promotion) look(ctx context.Context, host Host) (*Look, error) {
-	return LookAt(ctx, host, func(line string) { p.Line(host.Name(), line) }, &p.Plan, p.ID)
+	return LookAt(ctx, host, func(line string) { p.Line(host.Name(), line) }, &p.Plan, p.ID, p.Release())
+}
+
+// Sound reports whether the units are up, and run no other release.
+func (l *Look) Sound(units []string) bool {
+	for _, name := range units {
+		if !l.Units[name].Up() {
+			return false
+		}
+	}
+	return len(l.Stale) == 0
 }
 
 // Runs reports whether every link points at the release's binaries.

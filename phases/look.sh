@@ -1,14 +1,20 @@
 # Answer what a target is like now. It changes nothing.
 #
-# In: APP ID (of the promotion that asks), STORE (the store's folder); rows on
-# standard input: "link <path>", "unit <name>", separated by a tab.
-# Out: uid= user= systemd= nix= zstd= free= (KiB in the store), live= live_sha=,
-# pending=, link=<path><tab><what it points at>, occupied=, unit=<name><tab>
-# <systemd's properties>, outcome= (how this promotion's apply ended),
-# reverted= (why it went back), stuck= (what could not be put back).
+# In: APP ID (of the promotion that asks), COMMIT (that it is for, if known),
+# STORE (the store's folder); rows on standard input: "link <path> <what it is
+# to point at>" (empty: what the live release has there), "unit <name>",
+# separated by tabs.
+# Out: uid= user= systemd= nix= zstd= free= (KiB in the store); live= live_sha=
+# since= by=, known=yes (a release was here), recorded=<link><tab><target> of what
+# is live, by_hand=<link> that points where no release of ours would have it;
+# link=<path><tab><what it points at>, occupied=, no_folder=, unit=<name><tab><systemd's properties>,
+# exe=<unit><tab><its main process's binary>, stale=<unit><tab><the same, if
+# another release has it>; pending=, unguarded= (promotions that nothing takes
+# back); begun=yes, outcome= (how this promotion's apply ended), reverted= (why it went
+# back), stuck= (what could not be put back), left= (seconds of its window),
+# newer= (a promotion that came after it), rolled_back= (the promotion of COMMIT
+# that was).
 set -eu
-state=/var/lib/rel/$APP
-tab=$(printf '\t')
 
 echo "uid=$(id -u)"
 echo "user=$(id -un)"
@@ -22,24 +28,62 @@ fi
 ! command -v zstd >/dev/null 2>&1 || echo "zstd=yes"
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'
 
+recorded=
 if [ -e "$state/live/" ]; then
-    echo "live=$(basename "$(readlink "$state/live")")"
-    sed -n 's/^RELEASE_SHA=/live_sha=/p' "$state/live/manifest.env" | sed 1q
+    echo "live=$(live)"
+    rows "$state/live/release" sha | sed 's/^/live_sha=/'
+    sed -n "s/^\([^$tab]*\)$tab\(.*\)/since=\1\nby=\2/p" "$state/live/confirmed"
+    recorded=$(rows "$state/live/release" link)
+    [ -z "$recorded" ] || printf '%s\n' "$recorded" | sed 's/^/recorded=/'
 fi
-# An armed release that is neither confirmed nor reverted may go back any moment.
+[ ! -e "$state/epoch" ] || echo "known=yes"
+# An applied release that is neither confirmed nor reverted may go back any
+# moment; unless the machine was restarted, and nothing was there to outlast it.
 for armed in "$state"/releases/*/armed; do
     release=$(dirname "$armed")
-    if [ -e "$armed" ] && [ ! -e "$release/confirmed" ] && [ ! -e "$release/reverted" ] &&
-        [ "$(cat "$armed")" -ge "$(date +%s)" ]; then
-        echo "pending=$(basename "$release")"
+    [ -e "$armed" ] || continue
+    echo "pending=$(basename "$release")"
+    if ! left "$release" >/dev/null && [ ! -e "/etc/systemd/system/rel-boot-$APP-$(basename "$release").timer" ]; then
+        echo "unguarded=$(basename "$release")"
     fi
 done
-mine=$state/releases/$ID
-[ ! -e "$mine/result.json" ] || sed 's/^/outcome=/;1q' "$mine/result.json"
-[ ! -e "$mine/reverted" ] || sed 's/^/reverted=/;1q' "$mine/reverted"
-[ ! -e "$mine/stuck" ] || sed 's/^/stuck=/;1q' "$mine/stuck"
+for mark in "$state"/releases/*/left; do
+    if [ -e "$mark" ] && [ "$(rows "${mark%/left}/release" sha)" = "$COMMIT" ]; then
+        echo "rolled_back=$(basename "${mark%/left}")"
+    fi
+done
+if [ -n "$ID" ]; then
+    [ ! -e "$dir/begun" ] || echo "begun=yes"
+    [ ! -e "$dir/result.json" ] || sed 's/^/outcome=/;1q' "$dir/result.json"
+    [ ! -e "$dir/reverted" ] || sed 's/^/reverted=/;1q' "$dir/reverted"
+    [ ! -e "$dir/stuck" ] || sed 's/^/stuck=/;1q' "$dir/stuck"
+    ! rest=$(left "$dir") || echo "left=$rest"
+    newer | sed 's/^/newer=/'
+fi
 
-while IFS=$tab read -r kind name; do
+# A release that was applied and kept, though it is not confirmed, is no one's
+# work by hand.
+kept=
+for begun in "$state"/releases/*/begun; do
+    release=$(dirname "$begun")
+    [ ! -e "$begun" ] || [ -e "$release/confirmed" ] || kept="$kept
+$(rows "$release/release" link)"
+done
+printf '%s\n' "$recorded" | while IFS=$tab read -r link target; do
+    actual=$(at "$link")
+    [ "$actual" = "$target" ] || printf '%s\n' "$kept" | grep -qxF "$link$tab$actual" || printf 'by_hand=%s\n' "$link"
+done
+
+# A process whose binary lies where another release's link led, and not where
+# one of the release's own does, was not restarted, or was started by hand.
+folder() { sed -n "s|^\($STORE/[^/]*\)/.*|\1|p"; }
+others=$(cat "$state"/releases/*/release "$state"/releases/*/previous 2>/dev/null |
+    sed -n "s/^link${tab}[^${tab}]*${tab}//p" | folder | sort -u)
+rows=$(cat)
+wanted=$(printf '%s\n' "$rows" | sed -n "s/^link${tab}[^${tab}]*${tab}//p" | grep . || printf '%s\n' "$recorded" | cut -f2)
+wanted=$(printf '%s\n' "$wanted" | folder)
+
+printf '%s\n' "$rows" | while IFS=$tab read -r kind name _; do
     case $kind in
     link)
         if [ -L "$name" ]; then
@@ -50,7 +94,15 @@ while IFS=$tab read -r kind name; do
         [ -d "$(dirname "$name")" ] || printf 'no_folder=%s\n' "$(dirname "$name")"
         ;;
     unit)
-        printf 'unit=%s\t%s\n' "$name" "$(systemctl show -p LoadState,ActiveState,Type,Result -- "$name" 2>/dev/null | tr '\n' ' ')"
+        shown=$(systemctl show -p LoadState,ActiveState,Type,Result,MainPID -- "$name" 2>/dev/null | tr '\n' ' ')
+        printf 'unit=%s\t%s\n' "$name" "$shown"
+        pid=${shown##*MainPID=}
+        exe=$(readlink "/proc/${pid%% *}/exe") || continue
+        printf 'exe=%s\t%s\n' "$name" "$exe"
+        lies=$(printf '%s\n' "$exe" | folder)
+        if [ -n "$lies" ] && printf '%s\n' "$others" | grep -qxF "$lies" && ! printf '%s\n' "$wanted" | grep -qxF "$lies"; then
+            printf 'stale=%s\t%s\n' "$name" "$exe"
+        fi
         ;;
     esac
 done

@@ -3,7 +3,7 @@
 //
 // A [Phase] is a row of a table: its name, the state that is true once it is
 // done, and the func that does it. [Forward] is the table of a promotion,
-// [Back] that of a rollback. What a promotion was started with is its [Plan],
+// [Back] that of a rollback, [Adopting] that of taking over what is there. What a promotion was started with is its [Plan],
 // what its phases found and made are its [Facts]; a phase reads both, writes
 // only facts, and reports through [Promotion.Note] and the hosts' output.
 //
@@ -57,6 +57,11 @@ var Back = []Phase{
 	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour},
 	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
 	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
+}
+
+// Adopting records what the targets run already.
+var Adopting = []Phase{
+	{Name: "adopt", State: "healthy", Run: Adopt, Deadline: 10 * time.Minute},
 }
 
 // Promotion is what the phases work on.

@@ -29,10 +29,20 @@ type Plan struct {
 	// "revert" or "keep".
 	OnUnhealthy string `json:"on_unhealthy"`
 	// Keep is how many healthy releases stay pinned on each target.
-	Keep           int  `json:"keep"`
+	Keep int `json:"keep"`
+	// AllowDowngrade lets a commit pass that the live one does not lead to,
+	// AcceptDrift links that were repointed by hand, Again a commit that was
+	// rolled back. Force restarts the units of a release that is live already.
 	AllowDowngrade bool `json:"allow_downgrade,omitempty"`
-	// Release is set in a rollback: the recorded release to make live.
+	AcceptDrift    bool `json:"accept_drift,omitempty"`
+	Again          bool `json:"again,omitempty"`
+	Force          bool `json:"force,omitempty"`
+	// Release is set in a rollback: the recorded release to make live. From is
+	// the promotion that this takes off the targets.
 	Release *Release `json:"release,omitempty"`
+	From    string   `json:"from,omitempty"`
+	// Adopt says that the release is what the links point at already.
+	Adopt bool `json:"adopt,omitempty"`
 }
 
 // Site is a host and the checkout on it.
@@ -44,6 +54,8 @@ type Site struct {
 	// FromBuild is how the build host reaches a target that it copies to by
 	// itself; empty for the address that the operator has.
 	FromBuild string `json:"from_build,omitempty"`
+	// Become is how a login that is not root's becomes root: "sudo", or empty.
+	Become string `json:"become,omitempty"`
 }
 
 // Artifact is one flake output and the link on the target that points at the
@@ -65,9 +77,11 @@ type Check struct {
 	URLs []string `json:"urls"`
 	// Status is the HTTP status that passes.
 	Status int `json:"status"`
-	// Body must be contained in the answer; Location must be that header.
+	// Body must be contained in the answer; Location must be that header;
+	// Header, as "Name: value", one that the answer has.
 	Body     string `json:"body,omitempty"`
 	Location string `json:"location,omitempty"`
+	Header   string `json:"header,omitempty"`
 	// Resolve is the address to connect to instead of the URL's host.
 	Resolve string `json:"resolve,omitempty"`
 	// Insecure leaves the certificate unchecked; CA (PEM) is trusted beside
@@ -82,6 +96,18 @@ type Check struct {
 	Timeout     Duration `json:"timeout"`
 	Successes   int      `json:"successes"`
 	Deadline    Duration `json:"deadline"`
+}
+
+// Kind is what the targets record the promotion as: "start", "rollback" or
+// "adopt".
+func (p *Plan) Kind() string {
+	switch {
+	case p.Release != nil:
+		return "rollback"
+	case p.Adopt:
+		return "adopt"
+	}
+	return "start"
 }
 
 // Short is the abbreviated commit.

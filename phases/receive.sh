@@ -1,26 +1,32 @@
 # Make a target ready to receive a release, and answer what it lacks.
 #
-# In: APP ID STORE; rows "root <name> <store path>" and "path <store path>",
-# separated by tabs. Out: missing=, free= (KiB in the store), accept= (the
-# compressions that can be undone here, best first).
+# In: APP ID STORE; rows separated by tabs: "root <name> <store path>" and "path
+# <store path>", and with them what is to be known of the release here, whoever
+# asks: "origin <promotion that built it>", "sha <commit>", "kind <start,
+# rollback or adopt>", "from <promotion that it takes off>", "link <link>
+# <target>", "json <all but the paths>".
+# Out: missing=, free= (KiB in the store), accept= (the compressions that can be
+# undone here, best first).
 set -eu
-umask 077
-tab=$(printf '\t')
-release=/var/lib/rel/$APP/releases/$ID
+mkdir -p "$dir"
+cat >"$dir/release.new"
+sync "$dir/release.new"
+mv -f "$dir/release.new" "$dir/release"
+sync "$dir"
+# Who came last has the highest number, and an apply with a lower one is refused.
+(
+    flock -w 60 9
+    { read -r highest by <"$state/epoch"; } 2>/dev/null || highest=0
+    [ "${by-}" = "$ID" ] || highest=$((highest + 1))
+    put "$dir/epoch" "$highest $ID"
+    put "$state/epoch" "$highest $ID"
+) 9>"$state/epoch.lock"
 roots=/nix/var/nix/gcroots/rel/$APP/$ID
-mkdir -p "$release"
 # The collector reads the roots as whoever it runs as.
 (umask 022 && mkdir -p "$roots")
-paths=$(
-    while IFS=$tab read -r kind one two; do
-        case $kind in
-        root) ln -sfn "$two" "$roots/$one" ;;
-        path) printf '%s\n' "$one" ;;
-        esac
-    done
-)
+rows "$dir/release" root | while IFS=$tab read -r name path; do ln -sfn "$path" "$roots/$name"; done
 # Not piped on: a nix-store that fails must not pass for one that misses nothing.
-missing=$(printf '%s\n' "$paths" | xargs nix-store --check-validity --print-invalid)
+missing=$(rows "$dir/release" path | xargs nix-store --check-validity --print-invalid)
 [ -z "$missing" ] || printf '%s\n' "$missing" | sed 's/^/missing=/'
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'
 accept=

@@ -28,7 +28,13 @@ const (
 	Held          Reason = "another promotion is at work" // its id
 	Unconfirmed   Reason = "an unconfirmed release"       // its promotion
 	NoSystemd     Reason = "systemd does not run"         // -
-
+	Drift         Reason = "repointed by hand"            // -; the links
+	RolledBack    Reason = "rolled back before"           // the promotion; its commit
+	Collected     Reason = "no longer in the store"       // the promotion; the nearest that is
+	NoLinks       Reason = "no links to adopt"            // -
+	NotInStore    Reason = "leads out of the store"       // the link; what it points at
+	Adopted       Reason = "has a ledger already"         // the live promotion
+	TargetsDiffer Reason = "not as the other targets"     // the link; what it points at
 )
 
 // Refusal says that a host is not as a promotion needs it. Nothing that it

@@ -3,10 +3,12 @@ package phases
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Release is a commit with its artifacts' exact store paths, once built.
@@ -33,6 +35,37 @@ type Output struct {
 
 // Target is what the artifact's link points at: the binary in the store.
 func (o *Output) Target() string { return path.Join(o.Path, o.Binary) }
+
+// brief is the release without its closure, on one line: what a target keeps
+// for an operator who has no record of it.
+func (r *Release) brief() string {
+	short := *r
+	short.Closure = nil
+	b, err := json.Marshal(&short)
+	if err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return string(b)
+}
+
+// check makes sure of a release that a host described: its paths go into links
+// and into lists with one a line.
+func (r *Release) check() error {
+	if r.ID == "" || len(r.Outputs) == 0 || len(r.Closure) == 0 {
+		return fmt.Errorf("the record of release %q is not whole", r.ID)
+	}
+	for i := range r.Outputs {
+		if o := &r.Outputs[i]; !isStorePath(o.Path) || strings.ContainsFunc(o.Link+o.Binary, unicode.IsControl) {
+			return fmt.Errorf("the record of release %s has an artifact %q in %q", r.ID, clip(o.Name), clip(o.Path))
+		}
+	}
+	for _, path := range r.Closure {
+		if !isStorePath(path) {
+			return fmt.Errorf("%q in a closure is no store path", clip(path))
+		}
+	}
+	return nil
+}
 
 // Manifest writes the release down as KEY=value lines, for scripts that read
 // it. It is data: parsed, never sourced.

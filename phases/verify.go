@@ -48,6 +48,9 @@ func Verify(ctx context.Context, p *Promotion) error {
 
 // VerifyTargets is the part of Verify that a rollback needs.
 func VerifyTargets(ctx context.Context, p *Promotion) error {
+	if err := usable(ctx, p); err != nil {
+		return err
+	}
 	looks := make([]*Look, len(p.Targets))
 	err := each(ctx, p.Targets, func(ctx context.Context, i int, host Host) (err error) {
 		if looks[i], err = p.look(ctx, host); err != nil {
@@ -121,6 +124,8 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 		r.Reason, r.Items = NoUnit, missing
 	case len(l.Occupied) > 0:
 		r.Reason, r.Items = Occupied, l.Occupied
+	case len(l.ByHand) > 0 && !p.Plan.AcceptDrift:
+		r.Reason, r.Items = Drift, l.ByHand
 	case len(l.NoFolder) > 0:
 		r.Reason, r.Items = NoFolder, l.NoFolder
 	case l.Pending != "" && l.Pending != p.ID:
@@ -131,19 +136,20 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 	return r
 }
 
-// verifyForward refuses a commit that the live one does not lead to: whoever
-// promotes from a stale clone would silently take others' work off production.
+// verifyForward refuses, before the first checkout is moved, what would take
+// others' work off a target without a word: links that someone repointed, and
+// a commit that the live one does not lead to.
 func verifyForward(ctx context.Context, p *Promotion) error {
-	if p.Plan.AllowDowngrade {
-		return nil
-	}
 	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
 		look, err := p.look(ctx, target)
 		if err != nil {
 			return err
 		}
+		if len(look.ByHand) > 0 && len(look.Occupied) == 0 && !p.Plan.AcceptDrift {
+			return &Refusal{Reason: Drift, Host: target.Name(), Items: look.ByHand}
+		}
 		live := look.LiveCommit
-		if live == "" || live == p.Plan.Commit {
+		if live == "" || live == p.Plan.Commit || p.Plan.AllowDowngrade {
 			return nil
 		}
 		a, err := ask(ctx, p, p.Build, Script{Name: "ancestor.sh", Code: ancestorScript, Env: map[string]string{

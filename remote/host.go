@@ -13,6 +13,10 @@ import (
 // Host is an open connection to a host. Its methods may be called by several
 // goroutines; Close ends it.
 type Host struct {
+	// Sudo has scripts that need root, and uploads, go through sudo -n. It is
+	// set before the host is used.
+	Sudo bool
+
 	name   string
 	client *ssh.Client
 	conn   *listened
@@ -103,7 +107,17 @@ func (l *listened) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// DialContext connects to addr as the host sees it.
+// unresolved are glibc's and musl's words for a name without an address
+// (gai_strerror), which sshd passes on (OpenSSH's channels.c).
+var unresolved = map[string]bool{
+	"Name or service not known": true, "Temporary failure in name resolution": true,
+	"No address associated with hostname": true, "Non-recoverable failure in name resolution": true,
+	"Name does not resolve": true, "Try again": true,
+}
+
+// DialContext connects to addr as the host sees it. The error is a
+// *[net.DNSError] if the host does not know the name, and a *[LostError] if the
+// host itself cannot be asked.
 func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := h.client.DialContext(ctx, network, addr)
 	var refused *ssh.OpenChannelError
@@ -112,6 +126,8 @@ func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn,
 		return conn, nil
 	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
 		return nil, &LostError{Host: h.name, Err: errors.New("its sshd forbids forwarding (AllowTcpForwarding)")}
+	case errors.As(err, &refused) && unresolved[refused.Message]:
+		return nil, &net.DNSError{Err: Clean(refused.Message) + " on " + h.name, Name: addr}
 	case errors.As(err, &refused):
 		return nil, errors.New(Clean(refused.Message) + ": " + addr + " on " + h.name)
 	case ctx.Err() != nil:

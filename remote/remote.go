@@ -51,6 +51,17 @@ func (e *LostError) Unwrap() error { return e.Err }
 // runs on it, is to blame.
 func (e *LostError) Lost() bool { return true }
 
+// SudoError says that the login user may not become root without a password.
+type SudoError struct {
+	Host, User string
+	// Said is sudo's own complaint.
+	Said string
+}
+
+func (e *SudoError) Error() string {
+	return fmt.Sprintf("%s: %s cannot become root with sudo -n: %s", e.Host, e.User, e.Said)
+}
+
 // DialError says that a host could not be reached.
 type DialError struct {
 	// Host is what the operator calls it, Address where it was looked for.

@@ -21,6 +21,8 @@ type Script struct {
 	// Code is POSIX sh; Env is its data, in values without newlines.
 	Code string
 	Env  map[string]string
+	// Root says that the script has to run as root, whoever logs in.
+	Root bool
 	// Stdin is the script's further input, if any.
 	Stdin io.Reader
 	// Stdout takes raw output; without it the output is returned by Run.
@@ -38,7 +40,7 @@ type Script struct {
 //
 // The folders before PATH are where NixOS and Nix put what a login that runs
 // no profile does not find.
-const bootstrap = `exec /bin/sh -c '` +
+const bootstrap = `/bin/sh -c '` +
 	`PATH=/run/wrappers/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:$HOME/.nix-profile/bin:` +
 	`$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL; ` +
 	`unset ENV BASH_ENV CDPATH; IFS= read -r nonce && printf "%s\n" "$nonce"; ` +
@@ -85,7 +87,7 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 	if err != nil {
 		return nil, &LostError{Host: h.name, Err: err}
 	}
-	if err := session.Start(bootstrap); err != nil {
+	if err := session.Start(h.command(&s)); err != nil {
 		return nil, &LostError{Host: h.name, Err: err}
 	}
 	go func() {
@@ -105,6 +107,9 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 	if gate.err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", h.name, s.Name, gate.err)
 	}
+	if s.Root && h.Sudo && !gate.open && ctx.Err() == nil && err != nil {
+		return nil, &SudoError{Host: h.name, User: h.client.User(), Said: strings.Join(complaints.tail, "; ")}
+	}
 	if err := h.outcome(s.Name, err, complaints.tail); err != nil {
 		return nil, err
 	}
@@ -112,6 +117,15 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s answered more than %d bytes", h.name, s.Name, answerCap)
 	}
 	return []byte(Clean(answer.String())), nil
+}
+
+// command is what the login shell reads. With -n sudo asks no one for a password:
+// it fails, before the bootstrap says its first word.
+func (h *Host) command(s *Script) string {
+	if s.Root && h.Sudo {
+		return "exec sudo -n " + bootstrap
+	}
+	return "exec " + bootstrap
 }
 
 // wait waits for the session, or for ctx and then for the session's goroutines,

@@ -37,9 +37,13 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 		return fmt.Errorf("%s: cannot upload %d bytes to %s: the most is %d", h.name, len(data), name, uploadCap)
 	}
 	temporary := path.Join(path.Dir(name), ".rel-"+strings.ToLower(rand.Text()))
+	if h.Sudo {
+		// scp writes as the login user, and that may not be allowed there.
+		temporary = path.Join("/tmp", path.Base(temporary))
+	}
 	sent := h.send(ctx, temporary, data)
 	sum := sha256.Sum256(data)
-	_, err := h.Run(ctx, Script{Name: "settle.sh", Code: settleScript, Env: map[string]string{
+	_, err := h.Run(ctx, Script{Name: "settle.sh", Code: settleScript, Root: true, Env: map[string]string{
 		"FROM": temporary, "TO": name, "MODE": fmt.Sprintf("%04o", mode), "SHA256": hex.EncodeToString(sum[:]),
 	}})
 	if err != nil && sent != nil {

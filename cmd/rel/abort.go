@@ -16,7 +16,11 @@ type abortCmd struct {
 // Run ends a stopped promotion. Targets that it may have changed are put back
 // first; those that went back by themselves are left as they are.
 func (c *abortCmd) Run(ctx context.Context, h *house) error {
-	history, past, err := h.begin(c.choose)
+	history, err := h.begin()
+	if err != nil {
+		return err
+	}
+	past, err := c.choose(history)
 	if err != nil {
 		return err
 	}

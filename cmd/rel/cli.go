@@ -17,6 +17,7 @@ type cli struct {
 	Rollback rollbackCmd `cmd:"" help:"Make the last healthy release before the live one live again, or the one named."`
 	Log      logCmd      `cmd:"" help:"Show the audit: who, what, when and how it ended; with an id, every step of it."`
 	Status   statusCmd   `cmd:"" help:"Show what is live on each target against what the journal says."`
+	Adopt    adoptCmd    `cmd:"" help:"Record what the targets' links point at today as release zero, so that a rollback can come back to it."`
 	Abort    abortCmd    `cmd:"" help:"Give a stopped promotion up; what it changed on the targets is put back."`
 }
 
@@ -27,6 +28,7 @@ type globals struct {
 	SSHConfig string           `name:"ssh-config" placeholder:"FILE" env:"REL_SSH_CONFIG" help:"SSH configuration, as ssh -F takes it; by default OpenSSH's own."`
 	Progress  string           `enum:"auto,tty,plain,json,quiet" default:"auto" env:"REL_PROGRESS" help:"How progress is shown: auto, tty, plain, json (the journal's events) or quiet."`
 	Color     string           `enum:"auto,always,never" default:"auto" env:"REL_COLOR" help:"Colours: auto, always or never."`
+	Yes       bool             `env:"REL_YES" help:"Answer yes to what would be asked."`
 	Version   kong.VersionFlag `help:"Print the version."`
 }
 

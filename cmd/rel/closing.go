@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -78,8 +79,11 @@ func (h *house) next(err error, e explanation) string {
 		return e.cure
 	}
 	resume := "rel resume " + h.work.ID
-	if e.cure == "" {
+	switch {
+	case e.cure == "":
 		return resume
+	case strings.HasPrefix(e.cure, "rel "):
+		return e.cure // another promotion, or other flags: not this one again
 	}
 	return e.cure + "; then " + resume
 }
@@ -117,18 +121,27 @@ func (h *house) runs(ctx context.Context, target phases.Host, history machine.Hi
 	if open, ok := target.(*host); ok && !open.connected() {
 		return "was not reached; nothing was changed by this run"
 	}
-	look, err := phases.LookAt(ctx, target, nil, &h.work.Plan, h.work.ID)
+	look, err := phases.LookAt(ctx, target, nil, &h.work.Plan, h.work.ID, h.work.Release())
 	if err != nil {
 		return "cannot be asked any more: " + remote.Clean(err.Error())
 	}
 	text := "runs " + nameOf(look, &h.work.Plan, history)
-	if look.Pending != "" {
-		text += "; " + look.Pending + " is not confirmed, and goes back by itself if it is not in time"
-	}
+	text += waiting(look)
 	if look.Stuck != "" {
 		text += "; it could not be put back whole: " + look.Stuck
 	}
 	return text
+}
+
+// waiting says that a release waits to be confirmed, and what becomes of it.
+func waiting(look *phases.Look) string {
+	switch {
+	case look.Pending == "":
+		return ""
+	case look.Unguarded:
+		return "; " + look.Pending + " is not confirmed, and since the target was restarted nothing takes it back"
+	}
+	return "; " + look.Pending + " is not confirmed, and goes back by itself if it is not in time"
 }
 
 // nameOf finds the recorded release that all links point into.
@@ -142,10 +155,13 @@ func nameOf(look *phases.Look, plan *phases.Plan, history machine.History) strin
 	if present == 0 {
 		return "no release"
 	}
+	if look.Live != "" && maps.Equal(look.Links, look.Recorded) {
+		return fmt.Sprintf("%s (%s)", shortOr(look.LiveCommit, "an adopted release"), look.Live)
+	}
 	// The newest that fits: promotions of one commit share a release.
 	for i := len(history) - 1; i >= 0; i-- {
 		if r := history[i].Release(); r != nil && look.Runs(r) {
-			return fmt.Sprintf("%s (%s)", phases.Short(r.Commit), history[i].ID)
+			return fmt.Sprintf("%s (%s)", shortOr(r.Commit, "an adopted release"), history[i].ID)
 		}
 	}
 	var parts []string
@@ -163,14 +179,19 @@ func orNothing(s string) string {
 }
 
 // succeed says what came of a promotion: the result, on stdout.
-func (h *house) succeed(p *phases.Promotion) error {
-	h.printer.close()
+func (h *house) succeed(p *phases.Promotion) {
 	var hosts []string
 	for _, t := range p.Targets {
 		hosts = append(hosts, t.Name())
 	}
-	if h.globals.Progress != "json" {
-		fmt.Fprintf(h.std.out, "%s healthy on %s: %s\n", p.ID, strings.Join(hosts, ", "), p.Release().Subject)
+	state := "healthy"
+	switch {
+	case p.Plan.Adopt:
+		state = "adopted"
+	case p.Facts.Apply.Nothing():
+		state = "already live and healthy"
 	}
-	return nil
+	if h.globals.Progress != "json" {
+		fmt.Fprintf(h.std.out, "%s %s on %s: %s\n", p.ID, state, strings.Join(hosts, ", "), p.Release().Subject)
+	}
 }

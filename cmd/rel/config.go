@@ -25,6 +25,7 @@ type config struct {
 	Confirm     phases.Duration `toml:"confirm"`
 	OnUnhealthy string          `toml:"on_unhealthy"`
 	Keep        int             `toml:"keep"`
+	Become      string          `toml:"become"`
 	Build       buildConfig     `toml:"build"`
 	Target      []targetConfig  `toml:"target"`
 	Artifact    []artifact      `toml:"artifact"`
@@ -45,6 +46,8 @@ type targetConfig struct {
 	Repo *string `toml:"repo"`
 	// FromBuild is how the build host reaches the target.
 	FromBuild string `toml:"from_build"`
+	// Become is how the login user of this target becomes root.
+	Become *string `toml:"become"`
 }
 
 type artifact struct {
@@ -66,6 +69,7 @@ type checkConfig struct {
 	Status      int              `toml:"status"`
 	Body        string           `toml:"body"`
 	Location    string           `toml:"location"`
+	Header      string           `toml:"header"`
 	Resolve     string           `toml:"resolve"`
 	Insecure    bool             `toml:"insecure"`
 	CA          string           `toml:"ca"`

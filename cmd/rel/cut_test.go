@@ -162,7 +162,7 @@ func TestKilledJob(t *testing.T) {
 	w.rewrite(`deadline = "20s"`, `deadline = "2s"`, `on_unhealthy = "revert"`, `on_unhealthy = "keep"`)
 	w.exec("choiros-prod", "systemctl stop caddy")
 	w.must(exitPerson, "start")
-	if armed := w.exec("choiros-prod", "systemctl list-timers --all --no-legend 'rel-*'"); armed != "" {
+	if armed := w.exec("choiros-prod", "systemctl list-timers --no-legend 'rel-*'"); armed != "" {
 		t.Errorf("a release that is kept may still go back by itself: %s", armed)
 	}
 	w.must(exitOK, "abort", w.newest()).mentions(t, "reverted")
@@ -209,7 +209,8 @@ func TestOneTargetGoesBack(t *testing.T) {
 	early := make(chan struct{})
 	go func() {
 		defer close(early)
-		w.await("choiros-prod-2", `d=$(ls -d /var/lib/rel/choiros/releases/*/armed) && d=${d%/armed} && /bin/sh "$d/apply.sh" expire "$d" "$(cat "$d/armed")"`)
+		w.await("choiros-prod-2", `a=$(ls /var/lib/rel/choiros/releases/*/armed) && d=$(dirname "$a") &&
+			echo "$(cat /proc/sys/kernel/random/boot_id) 1" >"$a" && /bin/sh "$d/apply.sh" expire choiros "$(basename "$d")"; test -e "$d/reverted"`)
 	}()
 	o := w.must(exitReverted, "start")
 	<-early

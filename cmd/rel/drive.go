@@ -8,6 +8,22 @@ import (
 	"choir.chat/rel/phases"
 )
 
+// promote opens a new promotion, whose hosts are reached, and takes it to its
+// end.
+func (h *house) promote(ctx context.Context, p *phases.Promotion, start machine.Start) error {
+	h.claimed(p.ID)
+	start.Rel = h.version
+	m, err := machine.Open(h.journal, p, start, h.show)
+	if err != nil {
+		return err
+	}
+	if err := h.drive(ctx, m); err != nil {
+		return err
+	}
+	h.succeed(p)
+	return nil
+}
+
 // drive takes the machine to its end and keeps the hosts' output.
 func (h *house) drive(ctx context.Context, m *machine.Machine) error {
 	defer h.watchSilence()()

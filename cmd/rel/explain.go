@@ -108,7 +108,6 @@ func explainOne(err error) explanation {
 		apply     *phases.ApplyError
 		unhealthy *phases.UnhealthyError
 		confirm   *phases.UnconfirmedError
-		back      *alreadyRolledBackError
 		refused   *refusedError
 		id        *idError
 		usage     *usageError
@@ -129,8 +128,6 @@ func explainOne(err error) explanation {
 		return explanation{code: exitReverted, what: err.Error()}
 	case errors.As(err, &confirm), errors.As(err, &lost):
 		return explanation{code: exitPerson, what: err.Error()}
-	case errors.As(err, &back):
-		return explanation{code: exitRefused, what: err.Error(), cure: "rel start --again -m WHY, if it is to go live all the same"}
 	case errors.As(err, &refused):
 		return explanation{code: exitRefused, what: err.Error(), cure: refused.Next}
 	case errors.As(err, &id):
@@ -187,6 +184,7 @@ func explainHost(err error) (explanation, bool) {
 		key    *remote.HostKeyError
 		config *remote.ConfigError
 		lost   *remote.LostError
+		sudo   *remote.SudoError
 	)
 	e := explanation{code: exitUnreachable, what: err.Error()}
 	switch {
@@ -207,6 +205,10 @@ func explainHost(err error) (explanation, bool) {
 		e.cure = "ssh " + dial.Host
 	case errors.As(err, &config):
 		e.cure = "ssh -G " + config.Host
+	case errors.As(err, &sudo):
+		e.code = exitRefused
+		e.detail = []string{"as root there: echo '" + sudo.User + " ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/rel"}
+		e.cure = "ssh " + sudo.Host + " sudo -n true"
 	case errors.As(err, &lost):
 	default:
 		return e, false
@@ -219,6 +221,9 @@ func explainApply(a *phases.ApplyError) explanation {
 	switch a.Outcome.Result {
 	case "refused":
 		e.code = exitRefused
+		if path, _, damaged := strings.Cut(a.Outcome.Text, " is damaged in the store"); damaged {
+			e.cure = fmt.Sprintf("look after the disk, then ssh %s nix-store --delete --ignore-liveness %s", a.Host, path)
+		}
 	case "stuck":
 		e.code = exitPerson
 		if a.Outcome.Unit != "" {

@@ -14,6 +14,8 @@ import (
 type host struct {
 	name   string
 	dialer *remote.Dialer
+	// become is how a login that is not root's becomes root.
+	become string
 
 	mu   sync.Mutex
 	open *remote.Host
@@ -33,6 +35,7 @@ func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	open.Sudo = h.become == "sudo"
 	h.open = open
 	return open, nil
 }
@@ -61,6 +64,13 @@ func (h *host) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	return open.DialContext(ctx, network, addr)
 }
 
+// Redial opens a second connection, beside the one that is open.
+func (h *host) Redial(ctx context.Context) (phases.Connection, error) {
+	fresh := &host{name: h.name, dialer: h.dialer, become: h.become}
+	_, err := fresh.connect(ctx)
+	return fresh, err
+}
+
 // connected reports whether the host was reached in this run.
 func (h *host) connected() bool {
 	h.mu.Lock()
@@ -77,7 +87,8 @@ func (h *host) key() string {
 	return h.open.Key()
 }
 
-func (h *host) close() {
+// Close ends the connection.
+func (h *host) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open != nil {

@@ -86,23 +86,19 @@ func (h *house) claim() error {
 }
 
 // begin readies the house for a command that goes by the journal: it claims the
-// app, reads what happened, and chooses a promotion by it.
-func (h *house) begin(choose func(machine.History) (*machine.Past, error)) (machine.History, *machine.Past, error) {
+// app, and reads what happened.
+func (h *house) begin() (machine.History, error) {
 	if err := h.openJournal(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := h.claim(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	history, err := h.history()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	past, err := choose(history)
-	if err != nil {
-		return nil, nil, err
-	}
-	return history, past, h.openPrinter()
+	return history, h.openPrinter()
 }
 
 // operatorName is user@host; under sudo, of who called it.
@@ -145,7 +141,7 @@ func (h *house) close() {
 		h.printer.close()
 	}
 	for _, host := range h.hosts {
-		host.close()
+		host.Close()
 	}
 	if h.release != nil {
 		h.release()
@@ -164,7 +160,7 @@ func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kin
 		now = append(now, build)
 	}
 	for _, site := range p.Plan.Targets {
-		target := &host{name: site.Host, dialer: dialer}
+		target := &host{name: site.Host, dialer: dialer, become: site.Become}
 		h.hosts, now = append(h.hosts, target), append(now, target)
 		p.Targets = append(p.Targets, target)
 	}

@@ -72,6 +72,8 @@ func writeLog(out io.Writer, list machine.History) error {
 		what := p.Start.Plan.Subject
 		if p.Start.Kind == machine.Rollback {
 			what = "rollback: " + what
+		} else if p.Start.Kind == machine.Adopt {
+			what = "adopted: " + what
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.ID, p.Opened.Local().Format("2006-01-02 15:04"),
 			p.Operator.Name, what, ends(p), p.Updated.Sub(p.Opened).Round(time.Second), p.Start.Why)
@@ -103,7 +105,7 @@ func writeStory(out io.Writer, past *machine.Past, events []journal.Event) {
 	fmt.Fprintf(out, "commit     %s %s\n", past.Start.Plan.Commit, past.Start.Plan.Subject)
 	fmt.Fprintf(out, "state      %s\n", ends(past))
 	if past.Start.Kind == machine.Rollback {
-		fmt.Fprintf(out, "rollback   from %s to %s\n", past.Start.From, past.Start.Of)
+		fmt.Fprintf(out, "rollback   from %s to %s\n", past.Start.Plan.From, past.Start.Plan.Release.ID)
 	}
 	if past.Start.Why != "" {
 		fmt.Fprintf(out, "why        %s\n", past.Start.Why)

@@ -20,7 +20,9 @@ func (c *config) plan() (phases.Plan, error) {
 		Build: phases.Site{Host: c.Build.Host, Repo: pick(c.Build.Repo, c.Repo)},
 	}
 	for _, t := range c.Target {
-		p.Targets = append(p.Targets, phases.Site{Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild})
+		p.Targets = append(p.Targets, phases.Site{
+			Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild, Become: pick(t.Become, c.Become),
+		})
 	}
 	for _, a := range c.Artifact {
 		p.Artifacts = append(p.Artifacts, phases.Artifact(a))
@@ -39,7 +41,7 @@ func (c *config) plan() (phases.Plan, error) {
 // is up, and one minute for a service that is slow to come.
 func (k *checkConfig) plan(dir string) (phases.Check, error) {
 	check := phases.Check{
-		Name: k.Name, From: k.From, URLs: k.urls(), Status: k.Status, Body: k.Body, Location: k.Location,
+		Name: k.Name, From: k.From, URLs: k.urls(), Status: k.Status, Body: k.Body, Location: k.Location, Header: k.Header,
 		Resolve: k.Resolve, Insecure: k.Insecure, Successes: k.Successes,
 		StartPeriod: duration(k.StartPeriod, 5*time.Second), Interval: duration(k.Interval, time.Second),
 		Timeout: duration(k.Timeout, 5*time.Second), Deadline: duration(k.Deadline, time.Minute),
@@ -79,7 +81,8 @@ func duration(set *phases.Duration, otherwise time.Duration) phases.Duration {
 func planDifferences(recorded, today phases.Plan) []string {
 	// These are the promotion's own; no configuration has them.
 	today.Commit, today.Subject = recorded.Commit, recorded.Subject
-	today.AllowDowngrade, today.Release = recorded.AllowDowngrade, recorded.Release
+	today.AllowDowngrade, today.AcceptDrift = recorded.AllowDowngrade, recorded.AcceptDrift
+	today.Again, today.Force, today.Release = recorded.Again, recorded.Force, recorded.Release
 	a, b := parts(recorded), parts(today)
 	var differ []string
 	for _, key := range slices.Sorted(maps.Keys(a)) {

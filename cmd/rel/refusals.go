@@ -64,7 +64,7 @@ func explainRefusal(r *phases.Refusal) explanation {
 		ssh("mkdir -p %s", strings.Join(r.Items, " "))
 	case phases.NotRoot:
 		on("the login user is %s, not root", r.Thing)
-		e.cure = "set User root for " + r.Host + " in ~/.ssh/config"
+		e.cure = "set User root for " + r.Host + ` in ~/.ssh/config, or become = "sudo" in rel.toml`
 	case phases.NoRoom:
 		on("too little room in %s: %s", r.Thing, items)
 		e.detail = nil
@@ -75,6 +75,35 @@ func explainRefusal(r *phases.Refusal) explanation {
 	case phases.Unconfirmed:
 		on("promotion %s is applied and not confirmed yet", r.Thing)
 		e.cure = "rel resume " + r.Thing + ", or rel abort " + r.Thing
+	case phases.Drift:
+		on("%s was repointed by hand", items)
+		e.detail = nil
+		e.cure = "rel status, which shows what it should be; --accept-drift, if it may be repointed"
+	case phases.RolledBack:
+		on("commit %s was rolled back (promotion %s)", phases.Short(items), r.Thing)
+		e.detail = nil
+		e.cure = "rel start --again -m WHY, if it is to go live all the same"
+	case phases.Collected:
+		on("release %s is no longer all in the store, and the build host cannot give it", r.Thing)
+		e.detail = nil
+		e.cure = "rel log"
+		if items != "" {
+			e.cure = "rel rollback " + items + ", the nearest that is there"
+		}
+	case phases.NoLinks:
+		on("none of the links is there: there is nothing to adopt")
+		e.cure = "rel start"
+	case phases.NotInStore:
+		on("%s points at %s, which is not in the store: it cannot be pinned", r.Thing, items)
+		e.detail = nil
+		e.cure = "rel start; it puts that link back if it fails"
+	case phases.Adopted:
+		on("it has a record already: %s is live", r.Thing)
+		e.cure = "rel status"
+	case phases.TargetsDiffer:
+		on("%s points at %s, and on the other targets elsewhere", r.Thing, orNothing(items))
+		e.detail = nil
+		e.cure = "make them alike, or rel adopt with one [[target]] at a time"
 	case phases.NoSystemd:
 		on("systemd does not run there, and there are services to restart")
 	default:

@@ -24,7 +24,11 @@ func (e *usageError) Error() string { return e.Text }
 
 // Run goes on with a promotion.
 func (c *resumeCmd) Run(ctx context.Context, h *house) error {
-	_, past, err := h.begin(c.choose)
+	history, err := h.begin()
+	if err != nil {
+		return err
+	}
+	past, err := c.choose(history)
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,8 @@ func (c *resumeCmd) Run(ctx context.Context, h *house) error {
 	if err := h.drive(ctx, m); err != nil {
 		return err
 	}
-	return h.succeed(p)
+	h.succeed(p)
+	return nil
 }
 
 func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
@@ -85,7 +90,7 @@ func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
 // sayDifferences tells that the recorded plan is not what rel.toml says today.
 // The recorded one counts. Without a readable rel.toml there is nothing to tell.
 func (h *house) sayDifferences(past *machine.Past) {
-	if past.Start.Kind == machine.Rollback {
+	if past.Start.Kind != machine.Forward {
 		return
 	}
 	conf, err := readConfig(h.globals.Config)

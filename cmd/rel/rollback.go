@@ -5,90 +5,136 @@ import (
 	"fmt"
 
 	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
 )
 
 type rollbackCmd struct {
-	ID      string `arg:"" optional:"" help:"Promotion whose release to make live; by default the last healthy one before the live one."`
-	Message string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
+	ID          string `arg:"" optional:"" help:"Promotion whose release to make live; by default the last healthy one before the live one."`
+	AcceptDrift bool   `help:"Repoint also links that someone repointed by hand."`
+	Force       bool   `help:"Restart the units even if that release is live already."`
+	Message     string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
 }
 
-// Run makes a recorded release live again.
+// Run makes a recorded release live again. What is live, and what can be, is
+// for the targets to say: the journal here may be another operator's elder.
 func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
-	history, to, err := h.begin(c.choose)
+	history, err := h.begin()
 	if err != nil {
 		return err
 	}
-	start := machine.Start{Kind: machine.Rollback, Plan: to.Start.Plan, Of: origin(to), Why: c.Message, Rel: h.version}
-	start.Plan.Release = to.Release()
-	if live := history.Live(); live != nil {
-		start.From = origin(live)
-		// All that serve the live release go back, also those that joined since.
-		start.Plan.Targets = live.Start.Plan.Targets
-	}
 	p := h.promotion()
-	p.Plan = start.Plan
+	if p.Plan, err = h.servingPlan(history); err != nil {
+		return err
+	}
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
-	h.printer.say(fmt.Sprintf("back to %s (%s)", to.ID, to.Start.Plan.Subject))
-	for _, link := range staying(history.Live(), to) {
-		h.printer.say("note: " + link + " is no part of that release, and stays as it is")
-	}
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
 		return err
 	}
-	if p.ID, err = h.newID(ctx, start.Plan.Commit); err != nil {
-		return err
-	}
-	h.claimed(p.ID)
-	m, err := machine.Open(h.journal, p, start, h.show)
+	ledger, err := h.ledger(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := h.drive(ctx, m); err != nil {
+	if err := c.choose(ctx, h, p, history, ledger); err != nil {
 		return err
 	}
-	return h.succeed(p)
+	h.warn(&p.Plan)
+	h.printer.say(fmt.Sprintf("back to %s (%s)", p.Plan.Release.ID, p.Plan.Subject))
+	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
+		return err
+	}
+	return h.promote(ctx, p, machine.Start{Kind: machine.Rollback, Plan: p.Plan, Why: c.Message})
 }
 
-func (c *rollbackCmd) choose(history machine.History) (*machine.Past, error) {
-	if c.ID == "" {
-		if to := history.Previous(); to != nil {
-			return to, nil
+// servingPlan is the plan whose targets serve the app: that of the live
+// promotion or, where the journal has none, of the configuration.
+func (h *house) servingPlan(history machine.History) (phases.Plan, error) {
+	if live := history.Live(); live != nil {
+		return live.Start.Plan, nil
+	}
+	conf, err := readConfig(h.globals.Config)
+	if err != nil {
+		return phases.Plan{}, err
+	}
+	return conf.plan()
+}
+
+// ledger is what the targets know of the releases they ran. They have to agree
+// on the live one, unless the operator names the one to go to.
+func (h *house) ledger(ctx context.Context, p *phases.Promotion) (*phases.Ledger, error) {
+	var first *phases.Ledger
+	for _, target := range p.Targets {
+		ledger, err := phases.ReadLedger(ctx, target, nil, p.Plan.App)
+		if err != nil {
+			return nil, err
 		}
-		return nil, &refusedError{Text: "there is no healthy release before the live one to go back to", Next: "rel log"}
+		if first == nil {
+			first = ledger
+		} else if ledger.Live != first.Live {
+			return nil, &refusedError{
+				Text: fmt.Sprintf("the targets do not run the same release: %s has %s for live, %s has %s",
+					p.Targets[0].Name(), orNothing(first.Live), target.Name(), orNothing(ledger.Live)),
+				Next: "rel status, then rel resume or rel abort the promotion that stopped",
+			}
+		}
+	}
+	return first, nil
+}
+
+// choose fills in the plan: the release to go back to, with the services and
+// checks that it was promoted with, where the journal knows them.
+func (c *rollbackCmd) choose(ctx context.Context, h *house, p *phases.Promotion, history machine.History, ledger *phases.Ledger) error {
+	id, err := c.name(history, ledger)
+	if err != nil {
+		return err
+	}
+	serving, release := p.Plan, (*phases.Release)(nil)
+	if past := history.Find(id); past != nil && past.Release() != nil {
+		p.Plan, release = past.Start.Plan, past.Release()
+	} else {
+		recorded := ledger.Find(id)
+		if recorded == nil {
+			return &refusedError{Text: fmt.Sprintf("neither the journal nor the targets have release %s on record", id), Next: "rel status"}
+		}
+		if release, err = phases.FetchRelease(ctx, p.Targets[0], nil, p.Plan.App, recorded.ID); err != nil {
+			return err
+		}
+		p.Plan.Artifacts = nil
+		for _, o := range release.Outputs {
+			p.Plan.Artifacts = append(p.Plan.Artifacts, o.Artifact)
+		}
+	}
+	// All that serve the app go back, also those that joined since.
+	p.Plan.Targets, p.Plan.Build = serving.Targets, serving.Build
+	p.Plan.Commit, p.Plan.Subject, p.Plan.Release = release.Commit, release.Subject, release
+	p.Plan.AcceptDrift, p.Plan.Force, p.Plan.Adopt = c.AcceptDrift, c.Force, false
+	if live := ledger.Find(ledger.Live); live != nil {
+		p.Plan.From = live.Origin
+	}
+	return nil
+}
+
+// name is the promotion that built the release to go back to.
+func (c *rollbackCmd) name(history machine.History, ledger *phases.Ledger) (string, error) {
+	if c.ID == "" {
+		if list := ledger.Candidates(); len(list) > 0 {
+			return list[0].Origin, nil
+		}
+		return "", &refusedError{Text: "there is no healthy release before the live one to go back to", Next: "rel log"}
+	}
+	var names []name
+	for _, r := range ledger.Releases {
+		names = append(names, name{r.ID, r.Commit})
+	}
+	if i, err := match(names, c.ID); err == nil {
+		return ledger.Releases[i].Origin, nil
 	}
 	to, err := find(history, c.ID)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if to.State != machine.Healthy {
-		return nil, &refusedError{Text: fmt.Sprintf("promotion %s never became healthy (it is %s)", to.ID, to.State), Next: "rel log"}
+		return "", &refusedError{Text: fmt.Sprintf("promotion %s never became healthy (it is %s)", to.ID, to.State), Next: "rel log"}
 	}
-	return to, nil
-}
-
-// staying are the links of the live release that the one to go back to lacks.
-func staying(live, to *machine.Past) []string {
-	if live == nil {
-		return nil
-	}
-	has := map[string]bool{}
-	for _, o := range to.Release().Outputs {
-		has[o.Link] = true
-	}
-	var links []string
-	for _, o := range live.Release().Outputs {
-		if !has[o.Link] {
-			links = append(links, o.Link)
-		}
-	}
-	return links
-}
-
-// origin is the promotion that built the release.
-func origin(p *machine.Past) string {
-	if p.Start.Kind == machine.Rollback {
-		return p.Start.Of
-	}
-	return p.ID
+	return to.Release().ID, nil
 }

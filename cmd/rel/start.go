@@ -25,7 +25,9 @@ type startCmd struct {
 	Manifest       string   `placeholder:"PATH" help:"Where the manifest is written on every host."`
 	SHA            string   `name:"sha" placeholder:"COMMIT" help:"Commit to promote; by default the tip of the branch at its origin."`
 	AllowDowngrade bool     `help:"Promote a commit that does not follow the live one."`
+	AcceptDrift    bool     `help:"Repoint also links that someone repointed by hand."`
 	Again          bool     `help:"Promote a commit that was rolled back; say why with -m."`
+	Force          bool     `help:"Restart the units even if the release is live already."`
 	Message        string   `short:"m" placeholder:"WHY" help:"Why, for the audit."`
 }
 
@@ -35,13 +37,6 @@ var commitName = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 
 // pinTimeout bounds the fetch that settles the commit.
 const pinTimeout = 2 * time.Minute
-
-// alreadyRolledBackError refuses a commit that someone took off the targets.
-type alreadyRolledBackError struct{ Commit, ID string }
-
-func (e *alreadyRolledBackError) Error() string {
-	return fmt.Sprintf("commit %s was rolled back (promotion %s)", phases.Short(e.Commit), e.ID)
-}
 
 // Run promotes a new commit.
 func (c *startCmd) Run(ctx context.Context, h *house) error {
@@ -59,6 +54,7 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	p.Plan = plan
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
+	h.warn(&plan)
 	h.printer.say("connecting to " + strings.Join(hostNames(&plan), ", "))
 	if err := h.reach(ctx, p, machine.Forward); err != nil {
 		return err
@@ -66,20 +62,13 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err := c.pin(ctx, h, p); err != nil {
 		return err
 	}
+	if err := c.survey(ctx, h, p); err != nil {
+		return err
+	}
 	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
 		return err
 	}
-	h.claimed(p.ID)
-	m, err := machine.Open(h.journal, p, machine.Start{
-		Kind: machine.Forward, Plan: p.Plan, Why: c.Message, Rel: h.version,
-	}, h.show)
-	if err != nil {
-		return err
-	}
-	if err := h.drive(ctx, m); err != nil {
-		return err
-	}
-	return h.succeed(p)
+	return h.promote(ctx, p, machine.Start{Kind: machine.Forward, Plan: p.Plan, Why: c.Message})
 }
 
 // plan is the configuration's, with the flags in place of its keys.
@@ -103,7 +92,7 @@ func (c *startCmd) plan(h *house) (phases.Plan, error) {
 		return phases.Plan{}, &usageError{fmt.Sprintf("--sha %s is no commit: it takes at least four hex digits", c.SHA)}
 	}
 	plan, err := conf.plan()
-	plan.AllowDowngrade = c.AllowDowngrade
+	plan.AllowDowngrade, plan.AcceptDrift, plan.Again, plan.Force = c.AllowDowngrade, c.AcceptDrift, c.Again, c.Force
 	return plan, err
 }
 
@@ -144,7 +133,7 @@ func (c *startCmd) override(conf *config) {
 	}
 }
 
-// pin settles which commit this is about, and what speaks against it.
+// pin settles which commit this is about.
 func (c *startCmd) pin(ctx context.Context, h *house, p *phases.Promotion) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("asking the origin took longer than %s", pinTimeout))
 	defer cancel()
@@ -157,13 +146,6 @@ func (c *startCmd) pin(ctx context.Context, h *house, p *phases.Promotion) error
 	if pinned.ConfigBlob != "" && !isBlob(h.config.path, pinned.ConfigBlob) {
 		h.printer.say(fmt.Sprintf("note: %s in %s is not the one of %s; this promotion goes by %s",
 			config, root, p.Plan.Short(), h.config.path))
-	}
-	history, err := h.history()
-	if err != nil {
-		return err
-	}
-	if bad := history.RolledBack(pinned.Commit); bad != nil && !c.Again {
-		return &alreadyRolledBackError{Commit: pinned.Commit, ID: bad.ID}
 	}
 	return nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -17,19 +19,29 @@ type statusCmd struct {
 	JSON bool `name:"json" help:"Print it as JSON."`
 }
 
-// targetStatus is what one target runs, against what the journal says.
+// targetStatus is what one target runs, against its own record and the journal.
 type targetStatus struct {
 	Host string `json:"host"`
-	// Live is the promotion that the target holds for live and confirmed;
-	// Journal the one that this journal does.
-	Live    string `json:"live,omitempty"`
-	Commit  string `json:"sha,omitempty"`
-	Journal string `json:"journal,omitempty"`
-	// Pending is a promotion that waits for its confirmation.
-	Pending string            `json:"pending,omitempty"`
-	Links   map[string]string `json:"links,omitempty"`
-	Units   map[string]string `json:"units,omitempty"`
-	// Drift says in which ways the target is not as the journal has it.
+	// Live is the promotion that the target holds for live and confirmed, since
+	// when and by whom; Journal the one that this journal does.
+	Live    string     `json:"live,omitempty"`
+	Commit  string     `json:"sha,omitempty"`
+	Since   *time.Time `json:"since,omitempty"`
+	By      string     `json:"by,omitempty"`
+	Journal string     `json:"journal,omitempty"`
+	// Pending is a promotion that waits for its confirmation; Unguarded says
+	// that it does not go back by itself.
+	Pending   string            `json:"pending,omitempty"`
+	Unguarded bool              `json:"unguarded,omitempty"`
+	Links     map[string]string `json:"links,omitempty"`
+	Units     map[string]string `json:"units,omitempty"`
+	// Executables are what the units' main processes run.
+	Executables map[string]string `json:"executables,omitempty"`
+	// Back are the releases that a rollback could go to, the nearest first.
+	Back []phases.Recorded `json:"back,omitempty"`
+	// Notes are worth knowing; Drift says in which ways the target is not as its
+	// record or the journal has it.
+	Notes []string `json:"notes,omitempty"`
 	Drift []string `json:"drift,omitempty"`
 	// Error is why the target could not be asked.
 	Error string `json:"error,omitempty"`
@@ -48,15 +60,14 @@ func (c *statusCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	live := history.Live()
 	dialer := h.dialer()
 	list := make([]targetStatus, len(plan.Targets))
 	failures := make([]error, len(plan.Targets))
 	var wait sync.WaitGroup
 	for i, site := range plan.Targets {
-		target := &host{name: site.Host, dialer: dialer}
+		target := &host{name: site.Host, dialer: dialer, become: site.Become}
 		h.hosts = append(h.hosts, target)
-		wait.Go(func() { list[i], failures[i] = statusOf(ctx, target, &plan, live) })
+		wait.Go(func() { list[i], failures[i] = statusOf(ctx, target, &plan, history) })
 	}
 	wait.Wait()
 	if err := c.print(h, list, history); err != nil {
@@ -81,58 +92,79 @@ func verdict(list []targetStatus, failures []error) error {
 	return nil
 }
 
-func statusOf(ctx context.Context, target *host, plan *phases.Plan, live *machine.Past) (targetStatus, error) {
-	s := targetStatus{Host: target.name}
+func statusOf(ctx context.Context, target *host, plan *phases.Plan, history machine.History) (s targetStatus, err error) {
+	s.Host = target.name
+	defer func() {
+		if err != nil {
+			s.Error = remote.Clean(explain(err).what)
+		}
+	}()
 	// Reaching the host has deadlines of its own: a passphrase may be asked for.
 	if _, err := target.connect(ctx); err != nil {
-		s.Error = remote.Clean(explain(err).what)
 		return s, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 4*lookTimeout)
 	defer cancel()
-	id := ""
-	if live != nil {
-		s.Journal, id = live.ID, live.ID
-	}
-	look, err := phases.LookAt(ctx, target, nil, plan, id)
+	look, err := phases.LookAt(ctx, target, nil, plan, "", nil)
 	if err != nil {
-		s.Error = remote.Clean(explain(err).what)
 		return s, err
 	}
-	s.Live, s.Commit, s.Pending, s.Links = look.Live, look.LiveCommit, look.Pending, look.Links
+	ledger, err := phases.ReadLedger(ctx, target, nil, plan.App)
+	if err != nil {
+		return s, err
+	}
+	s.Live, s.Commit, s.By, s.Links = look.Live, look.LiveCommit, look.By, look.Links
+	s.Pending, s.Unguarded, s.Executables = look.Pending, look.Unguarded, look.Exes
+	if !look.Since.IsZero() {
+		s.Since = &look.Since
+	}
 	s.Units = map[string]string{}
 	for name, unit := range look.Units {
 		s.Units[name] = unit["ActiveState"]
 	}
-	s.Drift = drift(look, plan, live)
+	s.Back = ledger.Candidates()
+	s.Drift = drift(look, plan)
+	s.compare(history)
 	return s, nil
 }
 
-// drift names the ways in which a target is not as the journal has it.
-func drift(look *phases.Look, plan *phases.Plan, live *machine.Past) []string {
+// drift names the ways in which a target is not as its own record has it.
+func drift(look *phases.Look, plan *phases.Plan) []string {
 	var ways []string
-	if live == nil {
-		if look.Live != "" {
-			ways = append(ways, "this journal does not know "+look.Live)
+	for _, link := range slices.Sorted(maps.Keys(look.Recorded)) {
+		if at := look.Links[link]; at != look.Recorded[link] {
+			ways = append(ways, fmt.Sprintf("%s points at %s, not at %s", link, orNothing(at), look.Recorded[link]))
 		}
-		return ways
 	}
-	if look.Live != live.ID {
-		ways = append(ways, fmt.Sprintf("it holds %s for live, the journal %s", orNothing(look.Live), live.ID))
-	}
-	release := live.Release()
-	for i := range release.Outputs {
-		o := &release.Outputs[i]
-		if at := look.Links[o.Link]; at != o.Target() {
-			ways = append(ways, fmt.Sprintf("%s points at %s, not at %s", o.Link, orNothing(at), o.Target()))
-		}
+	if look.Live == "" {
+		return ways // the units of nothing that rel did are not its business
 	}
 	for _, unit := range plan.Restart {
 		if u := look.Units[unit]; !u.Up() {
 			ways = append(ways, fmt.Sprintf("unit %s is %s", unit, orNothing(u["ActiveState"])))
 		}
+		if exe := look.Stale[unit]; exe != "" {
+			ways = append(ways, fmt.Sprintf("unit %s runs %s, which is of another release", unit, exe))
+		}
 	}
 	return ways
+}
+
+// compare sets the target against the journal of this operator, who need not be
+// the only one.
+func (s *targetStatus) compare(history machine.History) {
+	live := history.Live()
+	if live == nil {
+		return
+	}
+	s.Journal = live.ID
+	switch {
+	case s.Live == live.ID:
+	case s.Live > live.ID && history.Find(s.Live) == nil:
+		s.Notes = append(s.Notes, fmt.Sprintf("promoted from elsewhere: this journal has %s for live", live.ID))
+	default:
+		s.Drift = append(s.Drift, fmt.Sprintf("it has %s for live, the journal %s", orNothing(s.Live), live.ID))
+	}
 }
 
 func (c *statusCmd) print(h *house, list []targetStatus, history machine.History) error {
@@ -145,28 +177,55 @@ func (c *statusCmd) print(h *house, list []targetStatus, history machine.History
 		}{1, list})
 	}
 	for i := range list {
-		s := &list[i]
-		if s.Error != "" {
-			fmt.Fprintf(h.std.out, "%s\n", s.Error)
-			continue
-		}
-		subject := ""
-		if past := history.Find(s.Live); past != nil {
-			subject = "  " + past.Start.Plan.Subject
-		}
-		fmt.Fprintf(h.std.out, "%s  %s  %s%s\n", s.Host, orNothing(s.Live), shortOr(s.Commit, "no commit"), subject)
-		for _, link := range slices.Sorted(maps.Keys(s.Links)) {
-			fmt.Fprintf(h.std.out, "    %s -> %s\n", link, s.Links[link])
-		}
-		for _, unit := range slices.Sorted(maps.Keys(s.Units)) {
-			fmt.Fprintf(h.std.out, "    %s %s\n", unit, s.Units[unit])
-		}
-		if s.Pending != "" {
-			fmt.Fprintf(h.std.out, "    %s is applied and not confirmed\n", s.Pending)
-		}
-		for _, way := range s.Drift {
-			fmt.Fprintf(h.std.out, "    drift: %s\n", way)
-		}
+		list[i].print(h.std.out, history)
 	}
 	return nil
+}
+
+func (s *targetStatus) print(out io.Writer, history machine.History) {
+	line := func(format string, args ...any) { fmt.Fprintf(out, "    "+format+"\n", args...) }
+	if s.Error != "" {
+		fmt.Fprintf(out, "%s\n", s.Error)
+		return
+	}
+	subject := ""
+	if past := history.Find(s.Live); past != nil {
+		subject = "  " + past.Start.Plan.Subject
+	}
+	fmt.Fprintf(out, "%s  %s  %s%s\n", s.Host, orNothing(s.Live), shortOr(s.Commit, "no commit"), subject)
+	if s.Since != nil {
+		line("since %s, by %s", s.Since.Local().Format("2006-01-02 15:04:05"), s.By)
+	}
+	for _, link := range slices.Sorted(maps.Keys(s.Links)) {
+		line("%s -> %s", link, s.Links[link])
+	}
+	for _, unit := range slices.Sorted(maps.Keys(s.Units)) {
+		line("%s %s  %s", unit, orNothing(s.Units[unit]), s.Executables[unit])
+	}
+	for _, r := range s.Back[:min(len(s.Back), backShown)] {
+		state := "usable"
+		if !r.Usable {
+			state = "no longer in the store"
+		}
+		line("way back: %s  %s  %s", r.ID, shortOr(r.Commit, "no commit"), state)
+	}
+	for _, note := range append(s.Notes, s.waiting()...) {
+		line("note: %s", note)
+	}
+	for _, way := range s.Drift {
+		line("drift: %s", way)
+	}
+}
+
+// backShown is how many ways back are shown; all of them are in the JSON.
+const backShown = 5
+
+func (s *targetStatus) waiting() []string {
+	switch {
+	case s.Pending == "":
+		return nil
+	case s.Unguarded:
+		return []string{s.Pending + " is applied and not confirmed, and since the target was restarted nothing takes it back: rel resume " + s.Pending}
+	}
+	return []string{s.Pending + " is applied and not confirmed; it goes back by itself if it is not in time"}
 }

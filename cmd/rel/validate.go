@@ -24,8 +24,14 @@ var (
 	branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
 	// Paths that go to scp and into lists with one a line.
 	hostPath = regexp.MustCompile(`^/[A-Za-z0-9._/+@%=-]+$`)
-	hostName = regexp.MustCompile(`^([A-Za-z0-9._-]+@)?[A-Za-z0-9._:\[\]%-]+$`)
+	// RFC 9110, section 5.1: a field name is a token.
+	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	hostName   = regexp.MustCompile(`^([A-Za-z0-9._-]+@)?[A-Za-z0-9._:\[\]%-]+$`)
 )
+
+// maxConfirm is the longest confirm window: the health phase, which waits for
+// its end where a release can be neither confirmed nor refused, has half an hour.
+const maxConfirm = 20 * time.Minute
 
 // complaints gathers all that is wrong, so that one run of rel shows it all.
 type complaints struct {
@@ -67,6 +73,8 @@ func (c *config) validate() error {
 	}
 	if d := time.Duration(c.Confirm); d < 0 || d%time.Second != 0 {
 		bad.add("confirm = %q is not a number of seconds", d)
+	} else if d > maxConfirm {
+		bad.add("confirm = %q is longer than %s: a release that nobody confirms has to go back while somebody remembers it", d, maxConfirm)
 	}
 	c.validateHosts(bad)
 	c.validateArtifacts(bad)
@@ -97,6 +105,9 @@ func (c *config) validateHosts(bad *complaints) {
 		seen[t.Host] = true
 		if repo := pick(t.Repo, c.Repo); repo != "" {
 			bad.absolute(key+".repo", repo)
+		}
+		if become := pick(t.Become, c.Become); become != "" && become != "sudo" {
+			bad.add(`%s: become = %q is not "sudo"`, key, become)
 		}
 		if t.FromBuild != "" {
 			bad.match(key+".from_build", t.FromBuild, hostName)
@@ -162,6 +173,9 @@ func (c *config) validateChecks(bad *complaints) {
 		}
 		if k.Status != 0 && (k.Status < 100 || k.Status > 599) {
 			bad.add("%s: status = %d is no HTTP status", key, k.Status)
+		}
+		if name, value, ok := strings.Cut(k.Header, ":"); k.Header != "" && (!ok || !headerName.MatchString(name) || strings.TrimSpace(value) == "" || hasControl(value)) {
+			bad.add("%s: header = %q is not of the form \"Name: value\"", key, k.Header)
 		}
 		if k.Successes < 0 {
 			bad.add("%s: successes = %d is less than one", key, k.Successes)

@@ -1,0 +1,117 @@
+package phases
+
+import (
+	"context"
+	_ "embed"
+	"strconv"
+	"sync"
+)
+
+//go:embed confirm.sh
+var confirmScript string
+
+//go:embed keep.sh
+var keepScript string
+
+// UnconfirmedError says that a release could not be confirmed.
+type UnconfirmedError struct {
+	// Reason says why, and names the target.
+	Reason string
+	// Back says that every target is back on the release before.
+	Back bool
+}
+
+func (e *UnconfirmedError) Error() string { return "cannot be confirmed: " + e.Reason }
+
+// connections are open to the targets, in the plan's order.
+type connections []Connection
+
+func (c connections) close() {
+	for _, connection := range c {
+		if connection != nil {
+			connection.Close()
+		}
+	}
+}
+
+// redial begins to dial a fresh connection to each target, and returns what
+// waits for them. That the old ones still work does not prove that anyone can
+// reach the targets: a release may have taken their sshd or network with it.
+func (p *Promotion) redial(ctx context.Context) (wait func() (connections, error)) {
+	var (
+		list    = make(connections, len(p.Targets))
+		failure error
+		dialled sync.WaitGroup
+	)
+	dialled.Go(func() {
+		failure = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
+			connection, err := target.Redial(ctx)
+			if err == nil {
+				list[i] = connection
+			}
+			return err
+		})
+	})
+	return func() (connections, error) {
+		dialled.Wait()
+		return list, failure
+	}
+}
+
+// confirmAll confirms on every target, or on none: one that went back by itself
+// while the checks ran, or that refuses, takes the others with it.
+func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
+	over := *p
+	over.Targets = make([]Host, len(fresh))
+	for i, connection := range fresh {
+		over.Targets[i] = connection
+	}
+	lost, err := applied(ctx, &over)
+	if err == nil && lost == "" {
+		lost, err = confirm(ctx, &over)
+	}
+	switch {
+	case err != nil:
+		return &undecidedError{&UnconfirmedError{Reason: err.Error()}}
+	case lost == "":
+		return nil
+	}
+	if err := Revert(context.WithoutCancel(ctx), p, lost); err != nil {
+		return HostErrors{&UnconfirmedError{Reason: lost}, err}
+	}
+	return &UnconfirmedError{Reason: lost, Back: true}
+}
+
+// confirm says why a target refused; the error is that of one that could not be
+// asked.
+func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
+	reasons := make([]string, len(p.Targets))
+	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		s := p.onTarget("confirm.sh", timersPart+confirmScript,
+			map[string]string{"BY": p.Operator, "KEEP": strconv.Itoa(p.Plan.Keep)})
+		s.Stdin = p.jobRows(target)
+		a, err := ask(ctx, p, target, s)
+		switch {
+		case err != nil:
+			return err
+		case a.get("confirmed") != "yes":
+			reasons[i] = target.Name() + ": " + a.get("refused")
+		default:
+			p.Note(target.Name(), "confirmed")
+		}
+		return nil
+	})
+	return firstOf(reasons), err
+}
+
+// keep lets an unhealthy release stay: the targets no longer go back by
+// themselves.
+func keep(ctx context.Context, p *Promotion) error {
+	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
+		_, err := ask(ctx, p, target, p.onTarget("keep.sh", timersPart+keepScript, nil))
+		if err == nil {
+			p.Note(target.Name(), "stays on the unhealthy release, and does not go back by itself")
+		}
+		return err
+	})
+}

@@ -1,0 +1,135 @@
+package phases
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The job is one file on the target, which must go on working when rel is
+// long gone; here it is several, each for one thing.
+var (
+	//go:embed job.sh
+	jobHead string
+	//go:embed target.sh
+	targetHead string
+	//go:embed timers.sh
+	timersPart string
+	//go:embed units.sh
+	unitsPart string
+	//go:embed links.sh
+	linksPart string
+	//go:embed apply.sh
+	verbsPart string
+
+	jobScript = jobHead + targetHead + timersPart + unitsPart + linksPart + verbsPart
+)
+
+//go:embed start.sh
+var startScript string
+
+// settle is how long the restarted units must stay as they are before an apply
+// has succeeded: long enough for one that dies three seconds after its start to have died
+// and been restarted by systemd, whose RestartSec is 100 ms unless set.
+const settle = 4 * time.Second
+
+// jobDeadline is how long an apply or a revert is followed on the target. Each
+// unit may take five minutes to restart and one to become active.
+const jobDeadline = 25 * time.Minute
+
+// Outcome is how a job ended: its result.json, or its revert.json.
+type Outcome struct {
+	Attempt int `json:"attempt"`
+	// Result is, of an apply, "applied"; "live", nothing was to be done;
+	// "refused", nothing was changed; "reverted", it failed and the previous
+	// release is back; or "stuck", it failed and the previous release is not
+	// wholly back. Of a revert it is "reverted"; "untouched", there was nothing
+	// to put back; "foreign", another release is live by now; or "stuck".
+	Result string `json:"result"`
+	// Unit is the unit that failed, if one did; Text what went wrong.
+	Unit string `json:"unit"`
+	Text string `json:"text"`
+}
+
+// LostJobError says that the job on the target ended without a result.
+type LostJobError struct{ Host, Verb string }
+
+func (e *LostJobError) Error() string {
+	return fmt.Sprintf("%s: the %s job ended without a result", e.Host, e.Verb)
+}
+
+// onTarget is a script that works in the app's folder on a target.
+func (p *Promotion) onTarget(name, code string, env map[string]string) Script {
+	all := map[string]string{"APP": p.Plan.App, "ID": p.ID}
+	for key, value := range env {
+		all[key] = value
+	}
+	return Script{Name: name, Code: targetHead + code, Root: true, Env: all}
+}
+
+// job starts the job on the target, or finds it running, follows it and
+// returns how it ended.
+func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
+	start := p.onTarget("start.sh", startScript, map[string]string{
+		"VERB": verb, "REASON": reason, "ATTEMPT": strconv.Itoa(p.Attempt), "LIMIT": seconds(jobDeadline),
+	})
+	start.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader("---\n"+jobScript))
+	a, err := ask(ctx, p, target, start)
+	var o Outcome
+	switch {
+	case err != nil:
+		return o, err
+	case a.get("held") != "":
+		return o, &Refusal{Reason: Held, Host: target.Name(), Thing: a.get("held")}
+	case a.get("lost") == "yes":
+		return o, &LostJobError{Host: target.Name(), Verb: verb}
+	case a.get("end") == "":
+		return o, fmt.Errorf("%s: the %s job was still running after %s", target.Name(), verb, jobDeadline)
+	}
+	if err := json.Unmarshal([]byte(a.get("end")), &o); err != nil {
+		return o, fmt.Errorf("%s: the %s job ended with %q", target.Name(), verb, clip(a.get("end")))
+	}
+	return o, nil
+}
+
+// jobRows is the file that the job works from.
+func (p *Promotion) jobRows(target Host) io.Reader {
+	before := p.Facts.Verify.Targets[target.Name()]
+	rows := [][]string{
+		{"attempt", strconv.Itoa(p.Attempt)},
+		{"confirm", seconds(time.Duration(p.Plan.Confirm))},
+		{"settle", seconds(settle)},
+		{"ledger", p.ledgerMembers()},
+		{"live", before.Live},
+	}
+	release := p.Release()
+	for i := range release.Outputs {
+		o := &release.Outputs[i]
+		rows = append(rows, []string{"was", o.Link, before.Links[o.Link]}, []string{"link", o.Link, o.Target()})
+	}
+	for _, unit := range p.Plan.Restart {
+		rows = append(rows, []string{"unit", unit})
+	}
+	return table(rows...)
+}
+
+// ledgerMembers are the JSON members that identify the promotion in the
+// target's ledger; the job adds when and what.
+func (p *Promotion) ledgerMembers() string {
+	b, err := json.Marshal(struct {
+		Promotion string `json:"promotion"`
+		Commit    string `json:"sha"`
+		Operator  string `json:"operator"`
+	}{p.ID, p.Release().Commit, p.Operator})
+	if err != nil {
+		panic(err) // three strings always encode
+	}
+	return strings.Trim(string(b), "{}")
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Round(time.Second) / time.Second)) }

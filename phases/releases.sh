@@ -1,0 +1,22 @@
+# Answer which releases were confirmed here, oldest first. It changes nothing.
+#
+# In: APP; ID, to have one of them in full.
+# Out: live=; release=<promotion><tab><promotion that built it><tab><sha><tab>
+# <kind><tab><content><tab><since><tab><operator><tab><the rollback that took it
+# off><tab><how many of its artifacts are no longer in the store>; json=, path=
+# of the one.
+set -eu
+if [ -n "$ID" ]; then
+    rows "$dir/release" json | sed 's/^/json=/'
+    rows "$dir/release" path | sed 's/^/path=/'
+    exit 0
+fi
+echo "live=$(live)"
+# No one goes back further than this; and each costs a question to the store.
+for release in $(find "$state/releases" -mindepth 2 -maxdepth 2 -name confirmed 2>/dev/null | sort | tail -n 50); do
+    release=$(dirname "$release")
+    missing=$(rows "$release/release" root | cut -f2 | xargs nix-store --check-validity --print-invalid | grep -c . || true)
+    printf 'release=%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(basename "$release")" \
+        "$(rows "$release/release" origin)" "$(rows "$release/release" sha)" "$(rows "$release/release" kind)" \
+        "$(content "$release")" "$(sed 1q "$release/confirmed")" "$(cat "$release/left" 2>/dev/null || true)" "$missing"
+done

@@ -1,0 +1,51 @@
+# What the scripts share that work in an app's folder on a target. It comes
+# before them; APP and ID (the promotion) are set.
+umask 077
+tab=$(printf '\t')
+state=/var/lib/rel/$APP
+dir=$state/releases/$ID
+
+say() { printf '%s\n' "$*" >&2; }
+
+# put FILE TEXT: the file appears with this text, whole, and stays.
+put() {
+    printf '%s\n' "$2" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "$(dirname "$1")"
+}
+
+# rows FILE KIND: what follows the kind in the rows of that kind.
+rows() { sed -n "s/^$2$tab//p" "$1"; }
+
+# at LINK: what it points at; nothing if it is not there.
+at() { readlink "$1" || true; }
+
+# content DIR: what tells the release in DIR from others: where its links lead.
+content() { rows "$1/release" link 2>/dev/null | sort | cksum | cut -d' ' -f1; }
+
+# live: the promotion that is live and confirmed; nothing before there is one.
+live() { basename "$(at "$state/live")"; }
+
+# now: seconds since the machine came up. No clock that is set moves it.
+now() { cut -d. -f1 /proc/uptime; }
+
+# boot: what tells this boot of the machine from every other.
+boot() { cat /proc/sys/kernel/random/boot_id; }
+
+# left DIR: how many seconds are left of the confirm window of the promotion in
+# DIR. Fails if it has none, or has it from before the machine was restarted.
+left() {
+    { read -r when deadline <"$1/armed"; } 2>/dev/null || return 1
+    [ "$when" = "$(boot)" ] || return 1
+    echo $((deadline - $(now)))
+}
+
+# newer: a promotion that came to this target after this one did.
+newer() {
+    { read -r mine _ <"$dir/epoch" && read -r highest by <"$state/epoch"; } 2>/dev/null || return 0
+    [ "$mine" -ge "$highest" ] || echo "$by"
+}
+
+# ledger WHAT MEMBERS: one more line in the target's own record.
+ledger() {
+    printf '{"at":"%s","what":"%s",%s}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" >>"$state/ledger.jsonl"
+    sync "$state/ledger.jsonl"
+}

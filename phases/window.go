@@ -1,0 +1,92 @@
+package phases
+
+import (
+	"context"
+	_ "embed"
+	"strconv"
+	"time"
+)
+
+//go:embed extend.sh
+var extendScript string
+
+// returnTime is how long after the end of its confirm window a target may take
+// to be back on the release before: the timer's accuracy, and the restart of
+// its units.
+const returnTime = 2 * time.Minute
+
+// extend lets the confirm window of a target begin anew. It returns how long
+// that is; zero, if the target does not wait to be confirmed.
+func (p *Promotion) extend(ctx context.Context, target Host) (time.Duration, error) {
+	a, err := ask(ctx, p, target, p.onTarget("extend.sh", timersPart+extendScript,
+		map[string]string{"CONFIRM": seconds(time.Duration(p.Plan.Confirm))}))
+	if err != nil {
+		return 0, err
+	}
+	left, _ := strconv.Atoi(a.get("left"))
+	return time.Duration(left) * time.Second, nil
+}
+
+// openWindow lets the windows of all targets begin together, however long each
+// took to be applied, and returns when the first will end; zero, if no target
+// waits to be confirmed.
+func (p *Promotion) openWindow(ctx context.Context) (time.Time, error) {
+	ends := make([]time.Time, len(p.Targets))
+	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		began := time.Now()
+		left, err := p.extend(ctx, target)
+		if left > 0 {
+			ends[i] = began.Add(left)
+		}
+		return err
+	})
+	var first time.Time
+	for _, end := range ends {
+		if !end.IsZero() && (first.IsZero() || end.Before(first)) {
+			first = end
+		}
+	}
+	return first, err
+}
+
+// awaitReturn waits until the targets have gone back by themselves, so that
+// what is said of them in the end is true. If only some have, the others are
+// taken back: the targets are one production.
+func (p *Promotion) awaitReturn(ctx context.Context, cause error) error {
+	p.Note("", "waiting for the targets to go back by themselves")
+	back := make([]bool, len(p.Targets))
+	limit, cancel := context.WithTimeout(ctx, time.Duration(p.Plan.Confirm)+returnTime)
+	defer cancel()
+	_ = each(limit, p.Targets, func(ctx context.Context, i int, target Host) error {
+		for ctx.Err() == nil && !back[i] {
+			// One that cannot be asked now may be, in a moment.
+			look, err := p.look(ctx, target)
+			if err == nil && look.Live == p.ID {
+				return nil // its confirmation arrived, and the answer was lost
+			}
+			back[i] = err == nil && look.Reverted != "" && look.Stuck == ""
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	some, all := false, true
+	for i, target := range p.Targets {
+		if back[i] {
+			p.Note(target.Name(), "went back by itself: it was not confirmed in time")
+		}
+		some, all = some || back[i], all && back[i]
+	}
+	if some && !all {
+		if err := Revert(ctx, p, "another target went back"); err != nil {
+			return HostErrors{&UnconfirmedError{Reason: cause.Error()}, err}
+		}
+		all = true
+	}
+	return &UnconfirmedError{Reason: cause.Error(), Back: all}
+}
