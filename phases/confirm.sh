@@ -40,10 +40,12 @@ for mark in "$state"/releases/*/left; do
 done
 
 # Unpin what no one will go back to. Kept are the newest KEEP releases that were
-# confirmed, this one, and the one that a rollback from it would go to. Ids sort
-# by their time, and only promotions older than this one are touched: a newer
-# may be under way. Promotions of the same content are one release.
+# confirmed, this one, the one that was live until now, and the one that a
+# rollback would go to; which may have been let go when it was not that yet. Ids
+# sort by their time, and only promotions older than this one are touched: a
+# newer may be under way. Promotions of the same content are one release.
 before() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort | sed 1q)" = "$1" ]; }
+until_now=$(basename "$(cat "$dir/before" 2>/dev/null || true)")
 origin=$(rows "$dir/release" origin)
 mine=$(content "$dir")
 kept=0 seen=' ' previous=
@@ -58,9 +60,10 @@ for old in $(find "$state/releases" -mindepth 1 -maxdepth 1 -type d | sort -r); 
         if [ -z "$previous" ] && before "$name" "$origin" && [ ! -e "$old/left" ] &&
             [ "$(rows "$old/release" kind)" != rollback ] && [ "$content" != "$mine" ]; then
             previous=$name
+            pin "$name"
         fi
     fi
-    if ! before "$name" "$ID" || [ "$name" = "$previous" ] || [ "$content" = "$mine" ]; then continue; fi
+    if ! before "$name" "$ID" || [ "$name" = "$previous" ] || [ "$name" = "$until_now" ] || [ "$content" = "$mine" ]; then continue; fi
     case $seen in
     *" $content "*) [ ! -e "$old/confirmed" ] || continue ;;
     esac

@@ -21,10 +21,7 @@ sync "$dir"
     put "$dir/epoch" "$highest $ID"
     put "$state/epoch" "$highest $ID"
 ) 9>"$state/epoch.lock"
-roots=/nix/var/nix/gcroots/rel/$APP/$ID
-# The collector reads the roots as whoever it runs as.
-(umask 022 && mkdir -p "$roots")
-rows "$dir/release" root | while IFS=$tab read -r name path; do ln -sfn "$path" "$roots/$name"; done
+pin "$ID"
 # Not piped on: a nix-store that fails must not pass for one that misses nothing.
 missing=$(rows "$dir/release" path | xargs nix-store --check-validity --print-invalid)
 [ -z "$missing" ] || printf '%s\n' "$missing" | sed 's/^/missing=/'

@@ -21,6 +21,14 @@ at() { readlink "$1" || true; }
 # content DIR: what tells the release in DIR from others: where its links lead.
 content() { rows "$1/release" link 2>/dev/null | sort | cksum | cut -d' ' -f1; }
 
+# pin ID: keep the collector from what the promotion consists of. The collector
+# reads the roots as whoever it runs as.
+pin() {
+    roots=/nix/var/nix/gcroots/rel/$APP/$1
+    (umask 022 && mkdir -p "$roots")
+    rows "$state/releases/$1/release" root | while IFS=$tab read -r name path; do ln -sfn "$path" "$roots/$name"; done
+}
+
 # live: the promotion that is live and confirmed; nothing before there is one.
 live() { basename "$(at "$state/live")"; }
 

@@ -145,6 +145,9 @@ func verifyForward(ctx context.Context, p *Promotion) error {
 		if err != nil {
 			return err
 		}
+		if !look.Root {
+			return &Refusal{Reason: NotRoot, Host: target.Name(), Thing: look.User}
+		}
 		if len(look.ByHand) > 0 && len(look.Occupied) == 0 && !p.Plan.AcceptDrift {
 			return &Refusal{Reason: Drift, Host: target.Name(), Items: look.ByHand}
 		}

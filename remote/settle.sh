@@ -3,7 +3,7 @@
 # In: FROM TO MODE SHA256.
 set -eu
 umask 077
-beside=$(dirname "$TO")/$(basename "$FROM")
+beside=$(dirname "$TO")/$(basename "$FROM" .sent)
 fail() {
     rm -f "$FROM" "$beside"
     echo "$1" >&2

@@ -39,7 +39,7 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 	temporary := path.Join(path.Dir(name), ".rel-"+strings.ToLower(rand.Text()))
 	if h.Sudo {
 		// scp writes as the login user, and that may not be allowed there.
-		temporary = path.Join("/tmp", path.Base(temporary))
+		temporary = path.Join("/tmp", path.Base(temporary)+".sent")
 	}
 	sent := h.send(ctx, temporary, data)
 	sum := sha256.Sum256(data)

@@ -53,6 +53,9 @@ func (c *startCmd) survey(ctx context.Context, h *house, p *phases.Promotion) er
 		if err != nil {
 			return err
 		}
+		if !look.Root {
+			return &phases.Refusal{Reason: phases.NotRoot, Host: target.Name(), Thing: look.User}
+		}
 		if look.RolledBack != "" && !c.Again {
 			return &phases.Refusal{Reason: phases.RolledBack, Host: target.Name(), Thing: look.RolledBack, Items: []string{p.Plan.Commit}}
 		}

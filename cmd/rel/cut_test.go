@@ -29,7 +29,20 @@ func program(t *testing.T) string {
 // fits; it returns how rel ended and what it said.
 func (w *world) startAndSignal(rel string, sig syscall.Signal, at func(journal.Event) bool) (code int, said string) {
 	w.t.Helper()
-	cmd := exec.CommandContext(w.t.Context(), rel, "start", "--progress=json",
+	return w.signal(rel, "start", sig, at)
+}
+
+// interruptAt is Ctrl-C at that event.
+func (w *world) interruptAt(rel, command string, at func(journal.Event) bool) {
+	w.t.Helper()
+	if code, said := w.signal(rel, command, syscall.SIGINT, at); code != exitInterrupted {
+		w.t.Fatalf("Ctrl-C ended rel %s with %d: %s", command, code, said)
+	}
+}
+
+func (w *world) signal(rel, command string, sig syscall.Signal, at func(journal.Event) bool) (code int, said string) {
+	w.t.Helper()
+	cmd := exec.CommandContext(w.t.Context(), rel, command, "--progress=json",
 		"--config", w.config, "--journal", w.journal, "--ssh-config", w.SSHConfigPath())
 	var talk strings.Builder
 	cmd.Stderr = &talk
@@ -55,7 +68,7 @@ func (w *world) startAndSignal(rel string, sig syscall.Signal, at func(journal.E
 	if !sent {
 		w.t.Fatalf("the moment to send %s never came:\n%s", sig, talk.String())
 	}
-	w.t.Logf("rel start, %s: exit %d\n%s", sig, cmd.ProcessState.ExitCode(), talk.String())
+	w.t.Logf("rel %s, %s: exit %d\n%s", command, sig, cmd.ProcessState.ExitCode(), talk.String())
 	return cmd.ProcessState.ExitCode(), talk.String()
 }
 

@@ -257,6 +257,7 @@ func (o outcome) mentions(t *testing.T, words ...string) {
 // closes checks the four lines that end a failure.
 func (o outcome) closes(t *testing.T) {
 	t.Helper()
+	o.err = "\n" + o.err
 	o.mentions(t, "\nrel: ", "\ntargets: ", "\nnext: ", "\nlog: ")
 }
 

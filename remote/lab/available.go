@@ -23,6 +23,7 @@ var needs = []struct{ command, pkg string }{
 	{"nix", "nix-bin"},
 	{"caddy", "caddy"},
 	{"zstd", "zstd"},
+	{"sudo", "sudo"},
 	{"go", "golang-go"},
 }
 
