@@ -99,7 +99,9 @@ apply() {
         restart "$unit" || give_up "$unit" "$unit did not start"
         active "$unit" || give_up "$unit" "$unit is not active"
     done <"$dir/units.now"
-    steady || give_up "$faulty" "$faulty $fault"
+    steady || give_up "$faulty" "$faulty did not stay up for ${settle}s"
+    unit=$(stale)
+    [ -z "$unit" ] || give_up "$unit" "$unit still runs the previous binary"
     ledger applied "$(field ledger)"
     # The window first, then the guard: there is no instant without either.
     if [ "$confirm" -gt 0 ]; then open_window "$confirm" || give_up "" "cannot arm the revert timer"; fi
@@ -151,10 +153,19 @@ lock() {
     printf '%s %s\n' "$ID" "$verb" >"$state/apply.who"
 }
 
+# busy: another job has the lock. If it is of this promotion, what came of it is
+# for that job to say.
+busy() {
+    read -r who doing <"$state/apply.who"
+    say "the $doing of promotion $who is running"
+    [ "$who" != "$ID" ] || exit 1
+    refuse "the $doing of promotion $who is running"
+}
+
 case $verb in
 apply)
     # Who looks whether it is free holds it for an instant, so even an apply waits.
-    lock 10 || refuse "the $(cut -d' ' -f2 "$state/apply.who") of promotion $(cut -d' ' -f1 "$state/apply.who") is running"
+    lock 10 || busy
     apply
     ;;
 revert)

@@ -85,5 +85,6 @@ restore() {
             ;;
         esac
     done <"$dir/previous"
+    steady || broken="$broken $faulty"
     [ -z "$broken" ]
 }

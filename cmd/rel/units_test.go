@@ -304,22 +304,25 @@ func TestHealthUndecided(t *testing.T) {
 	w.must(exitOK, "start")
 	live := w.newest()
 	w.bump(lab.Bump{})
-	for _, c := range []struct{ from, where string }{
-		{"operator", "from the operator"},
-		{"target", "on choiros-prod"},
-	} {
-		t.Run(c.from, func(t *testing.T) {
-			w := w.in(t)
-			const apex = "[[check]]\nname = \"apex\""
-			w.rewrite(apex, `[[check]]
+	const apex = "[[check]]\nname = \"apex\""
+	asks := func(w *world, from string) {
+		w.rewrite(apex, `[[check]]
 name = "elsewhere"
-from = "`+c.from+`"
+from = "`+from+`"
 url  = "http://nowhere.invalid:9090/health"
 start_period = "0s"
 interval = "200ms"
 deadline = "1s"
 
 `+apex, `confirm      = "60s"`, `confirm = "8s"`)
+	}
+	for _, c := range []struct{ from, where string }{
+		{"operator", "from the operator"},
+		{"target", "on choiros-prod"},
+	} {
+		t.Run(c.from, func(t *testing.T) {
+			w := w.in(t)
+			asks(w, c.from)
 			o := w.must(exitReverted, "start")
 			o.mentions(t, "undecided; trying again for ", "waiting for the targets to go back by themselves",
 				"choiros-prod: went back by itself", "\nrel: health failed: cannot be confirmed: check \"elsewhere\" "+c.where+" inconclusive after ")
@@ -334,6 +337,7 @@ deadline = "1s"
 		})
 	}
 	// It is indeed asked again: once the target knows the name, all is well.
+	asks(w, "target")
 	code, _ := w.startAndSignal(program(t), syscall.SIGCONT, func(ev journal.Event) bool {
 		if !strings.HasPrefix(ev.Text, "undecided; ") {
 			return false
