@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -125,6 +127,47 @@ func TestCheckInconclusive(t *testing.T) {
 	cancel()
 	if r := c.until(ctx, new(net.Dialer).DialContext); r.Verdict != Inconclusive {
 		t.Errorf("an interrupted check came to %s", r)
+	}
+}
+
+// A name that nobody knows, and a network without a way there, say nothing of the
+// release.
+func TestCheckUnreachable(t *testing.T) {
+	for _, err := range []error{
+		&net.DNSError{Err: "no such host", Name: "nowhere.invalid"},
+		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)},
+		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)},
+	} {
+		r := quick("http://nowhere.invalid/").until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, err })
+		if r.Verdict != Inconclusive {
+			t.Errorf("%v: got %s", err, r)
+		}
+	}
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	r := quick("http://127.0.0.1/").until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, refused })
+	if r.Verdict != Failed {
+		t.Errorf("a refused connection came to %s", r)
+	}
+}
+
+// A header tells the new process from the old one as well as a body does.
+func TestCheckHeader(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("X-Release", "other")
+		w.Header().Add("X-Release", "dc8876b")
+	})
+	for header, want := range map[string]Verdict{
+		"X-Release: dc8876b": Passed, "x-release:dc8876b": Passed, "X-Release: dc": Failed, "X-None: dc8876b": Failed,
+	} {
+		c := quick(url)
+		c.Header = header
+		r := ask1(t, c)
+		if r.Verdict != want {
+			t.Errorf("%s: got %s", header, r)
+		}
+		if want == Failed && !strings.Contains(r.Last, "want \"d") {
+			t.Errorf("%s: it says %q", header, r.Last)
+		}
 	}
 }
 

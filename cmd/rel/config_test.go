@@ -108,6 +108,10 @@ func TestConfigMistakes(t *testing.T) {
 		{"unit with a space", `"hypervisor"`, `"a b"`, []string{`services.restart[1] = "a b"`}},
 		{"neither", `app = "choiros"`, "app = \"choiros\"\non_unhealthy = \"pray\"", []string{`on_unhealthy = "pray" is neither "revert" nor "keep"`}},
 		{"keep nothing", `app = "choiros"`, "app = \"choiros\"\nkeep = 0", []string{"keep = 0"}},
+		{"unknown become", `app = "choiros"`, "app = \"choiros\"\nbecome = \"magic\"", []string{`target[0]: become = "magic" is not "sudo"`}},
+		{"header without a value", `name = "up"`, "name = \"up\"\nheader = \"X-Sha\"", []string{`check "up": header = "X-Sha" is not of the form "Name: value"`}},
+		{"header that is none", `name = "up"`, "name = \"up\"\nheader = \"X Sha: 1\"", []string{`header = "X Sha: 1" is not of the form`}},
+		{"a window of an hour", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"1h\"", []string{`confirm = "1h0m0s" is longer than 20m0s`}},
 		{"half a second", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"500ms\"", []string{"is not a number of seconds"}},
 	}
 	for _, c := range cases {

@@ -148,6 +148,7 @@ func TestExplain(t *testing.T) {
 		{phase(&phases.UnhealthyError{Kept: true, Results: []phases.Result{{Check: "c", Verdict: phases.Inconclusive}}}), exitPerson, "inconclusive"},
 		{phase(&phases.UnconfirmedError{Reason: "h"}), exitPerson, "cannot be confirmed"},
 		{phase(&remote.LostError{Host: "h", Err: errors.New("eof")}), exitUnreachable, "lost"},
+		{&remote.SudoError{Host: "h", User: "u", Said: "no"}, exitRefused, "u cannot become root"},
 		{&journal.BusyError{}, exitHeld, "in use"},
 		{&journal.ClaimedError{Holder: journal.Claim{PID: 7, Promotion: "p"}}, exitHeld, "pid 7"},
 		{&journal.DamagedError{Backup: "/b"}, exitDamaged, "damaged"},
@@ -171,6 +172,7 @@ func TestExplainRefusals(t *testing.T) {
 	for _, r := range []phases.Reason{
 		phases.NoCheckout, phases.Dirty, phases.Diverged, phases.WrongBranch, phases.UnknownCommit, phases.NotOnBranch, phases.CommitsDiffer,
 		phases.Downgrade, phases.NoNix, phases.NoUnit, phases.Occupied, phases.NoFolder, phases.NotRoot, phases.NoRoom, phases.Unconfirmed,
+		phases.Drift, phases.RolledBack, phases.Collected, phases.NoLinks, phases.NotInStore, phases.Adopted, phases.TargetsDiffer,
 	} {
 		e := explain(&phases.Refusal{Reason: r, Host: "h", Thing: "thing", Items: []string{"item"}})
 		if e.code != exitRefused || !strings.HasPrefix(e.what, "h: ") || e.cure == "" {
