@@ -41,6 +41,8 @@ type Look struct {
 	// Unguarded says that it does not go back by itself.
 	Pending   string
 	Unguarded bool
+	// Returned are the promotions since the live one that went back, with why.
+	Returned map[string]string
 	// RolledBack is the promotion of the asked-for commit that was rolled back.
 	RolledBack string
 	// Links maps each link to what it points at; links that are not there are
@@ -120,7 +122,7 @@ func parseLook(host string, a answer) (*Look, error) {
 		Free: free << 10,
 		Live: a.get("live"), LiveCommit: a.get("live_sha"), By: a.get("by"), Known: a.get("known") == "yes",
 		Recorded: a.table("recorded"), ByHand: a.all("by_hand"),
-		Pending: a.get("pending"), Unguarded: a.get("unguarded") != "", RolledBack: a.get("rolled_back"),
+		Pending: a.get("pending"), Unguarded: a.get("unguarded") != "", RolledBack: a.get("rolled_back"), Returned: a.table("returned"),
 		Links: a.table("link"), Units: map[string]Unit{}, Exes: a.table("exe"), Stale: a.table("stale"),
 		Occupied: a.all("occupied"), NoFolder: a.all("no_folder"),
 		Begun: a.get("begun") == "yes", Reverted: a.get("reverted"), Stuck: a.get("stuck"), Newer: a.get("newer"),

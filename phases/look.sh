@@ -10,7 +10,8 @@
 # link=<path><tab><what it points at>, occupied=, no_folder=, unit=<name><tab><systemd's properties>,
 # exe=<unit><tab><its main process's binary>, stale=<unit><tab><the same, if
 # another release has it>; pending=, unguarded= (promotions that nothing takes
-# back); begun=yes, outcome= (how this promotion's apply ended), reverted= (why it went
+# back), returned=<promotion><tab><why> of those since the live one that went back;
+# begun=yes, outcome= (how this promotion's apply ended), reverted= (why it went
 # back), stuck= (what could not be put back), left= (seconds of its window),
 # newer= (a promotion that came after it), rolled_back= (the promotion of COMMIT
 # that was).
@@ -46,6 +47,11 @@ for armed in "$state"/releases/*/armed; do
     if ! left "$release" >/dev/null && [ ! -e "/etc/systemd/system/rel-boot-$APP-$(basename "$release").timer" ]; then
         echo "unguarded=$(basename "$release")"
     fi
+done
+for mark in "$state"/releases/*/reverted; do
+    release=$(basename "${mark%/reverted}")
+    newest=$(printf '%s\n' "$release" "$(live)" | sort | sed -n 2p)
+    [ ! -e "$mark" ] || [ "$newest" != "$release" ] || printf 'returned=%s\t%s\n' "$release" "$(sed 1q "$mark")"
 done
 for mark in "$state"/releases/*/left; do
     if [ -e "$mark" ] && [ "$(rows "${mark%/left}/release" sha)" = "$COMMIT" ]; then

@@ -47,26 +47,33 @@ func (h *house) adopt(ctx context.Context, p *phases.Promotion, why string) (err
 // survey looks at the targets before a start is recorded: a commit that was
 // rolled back asks for a reason, and links that nobody recorded for an adoption.
 func (c *startCmd) survey(ctx context.Context, h *house, p *phases.Promotion) error {
-	var unknown []string
+	look, cancel := briefly(ctx, "looking at the targets")
+	defer cancel()
+	unknown, err := c.unknown(look, p)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	return h.offerAdoption(ctx, p, strings.Join(unknown, ", "))
+}
+
+// unknown are the targets whose links nobody recorded.
+func (c *startCmd) unknown(ctx context.Context, p *phases.Promotion) (unknown []string, err error) {
 	for _, target := range p.Targets {
 		look, err := phases.LookAt(ctx, target, nil, &p.Plan, "", nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !look.Root {
-			return &phases.Refusal{Reason: phases.NotRoot, Host: target.Name(), Thing: look.User}
+			return nil, &phases.Refusal{Reason: phases.NotRoot, Host: target.Name(), Thing: look.User}
 		}
 		if look.RolledBack != "" && !c.Again {
-			return &phases.Refusal{Reason: phases.RolledBack, Host: target.Name(), Thing: look.RolledBack, Items: []string{p.Plan.Commit}}
+			return nil, &phases.Refusal{Reason: phases.RolledBack, Host: target.Name(), Thing: look.RolledBack, Items: []string{p.Plan.Commit}}
 		}
 		if !look.Known && len(look.Links) > 0 {
 			unknown = append(unknown, target.Name())
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	return h.offerAdoption(ctx, p, strings.Join(unknown, ", "))
+	return unknown, nil
 }
 
 // offerAdoption asks whether to record what runs now, so that a rollback can

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -49,8 +51,24 @@ func (h *house) read(secret bool) (text string, err error) {
 		fmt.Fprintln(h.std.err)
 		return string(b), err
 	}
-	_, err = fmt.Fscanln(h.std.in, &text)
-	return text, err
+	return readLine(h.std.in)
+}
+
+// readLine reads a line and not a byte more: what follows may be the answer to
+// another question. A line may be empty.
+func readLine(in io.Reader) (string, error) {
+	var line []byte
+	for b := make([]byte, 1); ; {
+		n, err := in.Read(b)
+		switch {
+		case n == 1 && b[0] == '\n':
+			return strings.TrimSpace(string(line)), nil
+		case n == 1:
+			line = append(line, b[0])
+		case err != nil:
+			return "", err
+		}
+	}
 }
 
 // restoreTerminal undoes what an unanswered question for a secret leaves: a

@@ -46,7 +46,7 @@ func (c *resumeCmd) Run(ctx context.Context, h *house) error {
 		return err
 	}
 	h.printer.say("looking whether the hosts still are as the journal has it")
-	look, cancel := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("looking at the hosts took longer than %s", pinTimeout))
+	look, cancel := briefly(ctx, "looking at the hosts")
 	defer cancel()
 	if err := m.Look(look); err != nil {
 		return err

@@ -31,11 +31,7 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
 		return err
 	}
-	ledger, err := h.ledger(ctx, p)
-	if err != nil {
-		return err
-	}
-	if err := c.choose(ctx, h, p, history, ledger); err != nil {
+	if err := c.choose(ctx, h, p, history); err != nil {
 		return err
 	}
 	h.warn(&p.Plan)
@@ -83,7 +79,13 @@ func (h *house) ledger(ctx context.Context, p *phases.Promotion) (*phases.Ledger
 
 // choose fills in the plan: the release to go back to, with the services and
 // checks that it was promoted with, where the journal knows them.
-func (c *rollbackCmd) choose(ctx context.Context, h *house, p *phases.Promotion, history machine.History, ledger *phases.Ledger) error {
+func (c *rollbackCmd) choose(ctx context.Context, h *house, p *phases.Promotion, history machine.History) error {
+	ctx, cancel := briefly(ctx, "reading the targets' records")
+	defer cancel()
+	ledger, err := h.ledger(ctx, p)
+	if err != nil {
+		return err
+	}
 	id, err := c.name(history, ledger)
 	if err != nil {
 		return err

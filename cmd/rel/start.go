@@ -35,8 +35,13 @@ type startCmd struct {
 // taken: those of the build host's clone need not be those of its origin.
 var commitName = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 
-// pinTimeout bounds the fetch that settles the commit.
-const pinTimeout = 2 * time.Minute
+// brief bounds what is asked of the hosts outside of the phases, which have
+// deadlines of their own. The longest is the fetch that settles the commit.
+const brief = 2 * time.Minute
+
+func briefly(ctx context.Context, what string) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, brief, fmt.Errorf("%s took longer than %s", what, brief))
+}
 
 // Run promotes a new commit.
 func (c *startCmd) Run(ctx context.Context, h *house) error {
@@ -135,7 +140,7 @@ func (c *startCmd) override(conf *config) {
 
 // pin settles which commit this is about.
 func (c *startCmd) pin(ctx context.Context, h *house, p *phases.Promotion) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, pinTimeout, fmt.Errorf("asking the origin took longer than %s", pinTimeout))
+	ctx, cancel := briefly(ctx, "asking the origin")
 	defer cancel()
 	root, config := repoPath(h.config.path)
 	pinned, err := phases.Pin(ctx, p.Build, func(line string) { h.printer.line(p.Build.Name(), line) }, p.Plan, c.SHA, config)

@@ -123,6 +123,9 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, history mach
 		s.Units[name] = unit["ActiveState"]
 	}
 	s.Back = ledger.Candidates()
+	for _, id := range slices.Sorted(maps.Keys(look.Returned)) {
+		s.Notes = append(s.Notes, id+" went back: "+look.Returned[id])
+	}
 	s.Drift = drift(look, plan)
 	s.compare(history)
 	return s, nil
