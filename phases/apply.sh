@@ -57,9 +57,9 @@ give_up() {
 }
 
 # refuse TEXT: nothing was changed; unless an earlier attempt, that was killed,
-# had begun.
+# had begun, and what it changed is there still.
 refuse() {
-    [ ! -e "$dir/begun" ] || result stuck "" "$1; an earlier attempt had begun"
+    if [ -e "$dir/begun" ] && [ -z "$(overtaken)" ]; then result stuck "" "$1; an earlier attempt had begun"; fi
     result refused "" "$1"
 }
 
@@ -115,6 +115,11 @@ revert() { # reason
     elif [ ! -e "$dir/begun" ]; then
         outcome revert.json untouched "" ""
     fi
+    by=$(overtaken)
+    if [ -n "$by" ]; then
+        disarm
+        outcome revert.json foreign "" "$by came after it"
+    fi
     say "going back: $1"
     if [ -e "$dir/confirmed" ] && [ "$(live)" = "$ID" ]; then unconfirm; fi
     if go_back "$1"; then
@@ -140,7 +145,7 @@ expire() {
 # applied gets a new window: whoever promotes it may still be there.
 restarted() {
     if [ -e "$dir/confirmed" ] || [ ! -e "$dir/begun" ]; then disarm && exit 0; fi
-    [ -e "$dir/armed" ] || revert "the machine was restarted during the apply"
+    if [ ! -e "$dir/armed" ] || [ -n "$(overtaken)" ]; then revert "the machine was restarted during the apply"; fi
     open_window "$confirm" || revert "the machine was restarted in the confirm window"
 }
 

@@ -30,6 +30,11 @@ adopt) ledger adopted "$(field ledger)" ;;
 *) ledger confirmed "$(field ledger)" ;;
 esac
 
+# One that waited, and that nothing would have taken back, waits no longer.
+for armed in "$state"/releases/*/armed; do
+    if [ -e "$armed" ]; then mv "$armed" "$armed.$ID"; fi
+done
+
 # What a rollback takes off is marked, and a start of that commit asks for a
 # reason; one that is made live again is no longer marked.
 from=$(rows "$dir/release" from)

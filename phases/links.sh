@@ -34,6 +34,17 @@ changed() {
         done | sed 1q
 }
 
+# overtaken: the promotion that went live, or was applied, after this one was.
+# What lies there now is its: also links that lead where this release's do.
+overtaken() {
+    live=$(live)
+    [ "$live" = "$ID" ] || [ "$live" = "$(field live)" ] || { echo "$live" && return; }
+    read -r mine _ <"$dir/epoch"
+    for begun in "$state"/releases/*/begun; do
+        read -r its by <"$(dirname "$begun")/epoch" && [ "$its" -gt "$mine" ] && echo "$by"
+    done 2>/dev/null | sed 1q
+}
+
 # unfit: what a link is to point at and that cannot be run, or a store path
 # whose content is not what Nix recorded: valid is not yet whole, since Nix does
 # not sync what it copies, and disks lie.

@@ -26,7 +26,7 @@ const (
 	NotRoot       Reason = "not root"                     // the user
 	NoRoom        Reason = "too little disk space"        // the folder; free and needed
 	Held          Reason = "another promotion is at work" // its id
-	Unconfirmed   Reason = "an unconfirmed release"       // its promotion
+	Unconfirmed   Reason = "an unconfirmed release"       // its promotion; the live one, if nothing takes it back
 	NoSystemd     Reason = "systemd does not run"         // -
 	Drift         Reason = "repointed by hand"            // -; the links
 	RolledBack    Reason = "rolled back before"           // the promotion; its commit

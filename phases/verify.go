@@ -4,6 +4,8 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -66,9 +68,24 @@ func VerifyTargets(ctx context.Context, p *Promotion) error {
 		l := looks[i]
 		before.Targets[host.Name()] = TargetBefore{Live: l.Live, Commit: l.LiveCommit, Links: l.Links}
 		p.Note(host.Name(), "ready; "+runsNow(l))
+		for _, link := range staying(l, p.Plan.Release) {
+			p.Note(host.Name(), link+" is no part of that release, and stays as it is")
+		}
 	}
 	p.Facts.Verify = before
 	return nil
+}
+
+// staying are the links of what is live that the release to go back to lacks.
+func staying(l *Look, back *Release) []string {
+	if back == nil {
+		return nil
+	}
+	has := map[string]bool{}
+	for i := range back.Outputs {
+		has[back.Outputs[i].Link] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.Recorded)), func(link string) bool { return has[link] })
 }
 
 func runsNow(l *Look) string {
@@ -128,28 +145,29 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 		r.Reason, r.Items = Drift, l.ByHand
 	case len(l.NoFolder) > 0:
 		r.Reason, r.Items = NoFolder, l.NoFolder
-	case l.Pending != "" && l.Pending != p.ID:
+	case l.Pending != "" && l.Pending != p.ID && !(l.Unguarded && p.Plan.Release != nil):
 		r.Reason, r.Thing = Unconfirmed, l.Pending
+		// Whoever has its journal can settle it; anyone can go back from it.
+		if l.Unguarded && l.Live != "" {
+			r.Items = []string{l.Live}
+		}
 	default:
 		return enough(host, l.Free, leastFree)
 	}
 	return r
 }
 
-// verifyForward refuses, before the first checkout is moved, what would take
-// others' work off a target without a word: links that someone repointed, and
-// a commit that the live one does not lead to.
+// verifyForward refuses, before the first checkout is moved, a target that is not
+// ready, and a commit that the live one does not lead to: whoever promotes from
+// a stale clone would silently take others' work off production.
 func verifyForward(ctx context.Context, p *Promotion) error {
 	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
 		look, err := p.look(ctx, target)
 		if err != nil {
 			return err
 		}
-		if !look.Root {
-			return &Refusal{Reason: NotRoot, Host: target.Name(), Thing: look.User}
-		}
-		if len(look.ByHand) > 0 && len(look.Occupied) == 0 && !p.Plan.AcceptDrift {
-			return &Refusal{Reason: Drift, Host: target.Name(), Items: look.ByHand}
+		if err := verifyTarget(p, target.Name(), look); err != nil {
+			return err
 		}
 		live := look.LiveCommit
 		if live == "" || live == p.Plan.Commit || p.Plan.AllowDowngrade {

@@ -100,6 +100,20 @@ func TestRestartUnguarded(t *testing.T) {
 	o.mentions(t, id+" is applied and not confirmed", "rel resume "+id, "targets: choiros-prod runs "+second[:7], "nothing takes it back")
 	w.must(exitOK, "resume", id)
 	w.must(exitOK, "status").mentions(t, id)
+
+	// And without the journal of whoever started it, who will not come back.
+	w.bump(lab.Bump{})
+	w.exec("choiros-prod", "mount --bind /etc/systemd/system /etc/systemd/system && mount -o remount,bind,ro /etc/systemd/system")
+	w.startAndSignal(rel, syscall.SIGKILL, reaches("applied"))
+	w.powerCycle("choiros-prod")
+	w.await("choiros-prod", "systemctl is-active hypervisor")
+	other := w.elsewhere()
+	other.must(exitRefused, "start").mentions(t, "rel rollback "+id)
+	other.must(exitOK, "rollback", id)
+	other.must(exitOK, "status").mentions(t, id[len(id)-7:])
+	w.must(exitRefused, "resume").closes(t)
+	w.must(exitOK, "abort", w.newest()).mentions(t, "left as it is")
+	other.must(exitOK, "status")
 }
 
 // TestNobodyCanLogIn: the release is healthy, and it takes sshd with it. It is
@@ -205,7 +219,7 @@ func TestFencing(t *testing.T) {
 	w.must(exitOK, "status")
 	o := other.must(exitRefused, "resume")
 	o.closes(t)
-	o.mentions(t, mine+" is live since verify", "targets: choiros-prod runs ")
+	o.mentions(t, mine+" is live since verify", "targets: choiros-prod runs ", "rel abort "+other.newest())
 	if live := w.exec("choiros-prod", "readlink /var/lib/rel/choiros/live"); live != "releases/"+mine {
 		t.Errorf("live is %s, want %s", live, mine)
 	}
@@ -214,7 +228,7 @@ func TestFencing(t *testing.T) {
 	// A job that was started late, by whoever held it back, is refused on the target.
 	other.must(exitOK, "start")
 	said := w.exec("choiros-prod", "sh "+folder(mine)+"/apply.sh apply choiros "+mine+" 2>&1; cat "+folder(mine)+"/result.json")
-	if !strings.Contains(said, `"result":"stuck"`) || !strings.Contains(said, "came after this one; an earlier attempt had begun") {
+	if !strings.Contains(said, `"result":"refused"`) || !strings.Contains(said, "promotion "+other.newest()+" came after this one") {
 		t.Errorf("a stale apply said %s", said)
 	}
 	w.must(exitOK, "status").mentions(t, other.newest())

@@ -80,6 +80,8 @@ func (h *house) next(err error, e explanation) string {
 	}
 	resume := "rel resume " + h.work.ID
 	switch {
+	case e.over:
+		return "rel abort " + h.work.ID + "; then rel start, or rel rollback"
 	case e.cure == "":
 		return resume
 	case strings.HasPrefix(e.cure, "rel "):

@@ -34,8 +34,9 @@ type explanation struct {
 	what   string
 	detail []string
 	// cure is the next thing to type or to do; empty where it depends on the
-	// promotion.
+	// promotion. Over says that there is no going on with it.
 	cure string
+	over bool
 }
 
 // explain is the one place that gives errors words, hints and exit statuses.
@@ -221,6 +222,8 @@ func explainApply(a *phases.ApplyError) explanation {
 	switch a.Outcome.Result {
 	case "refused":
 		e.code = exitRefused
+		// What verify saw is on record, and verify is done.
+		e.over = strings.Contains(a.Outcome.Text, " since verify")
 		if path, _, damaged := strings.Cut(a.Outcome.Text, " is damaged in the store"); damaged {
 			e.cure = fmt.Sprintf("look after the disk, then ssh %s nix-store --delete --ignore-liveness %s", a.Host, path)
 		}

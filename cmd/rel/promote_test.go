@@ -273,10 +273,10 @@ func TestConfigInCheckout(t *testing.T) {
 func TestMovedCheckout(t *testing.T) {
 	w := newWorld(t, 1)
 	w.bump(lab.Bump{})
-	w.exec("choiros-prod", "mv /etc/systemd/system/hypervisor.service /root/; systemctl daemon-reload")
-	w.must(exitRefused, "start").mentions(t, "there is no unit hypervisor")
-	w.exec("choiros-prod", `mv /root/hypervisor.service /etc/systemd/system/; systemctl daemon-reload
-		git -C /opt/choiros/workspace reset -q --hard HEAD~1`)
+	w.exec(w.BuildHost(), "mv /usr/bin/nix /usr/bin/nix.away")
+	w.must(exitRefused, "start").mentions(t, "nix does not work")
+	w.exec(w.BuildHost(), "mv /usr/bin/nix.away /usr/bin/nix")
+	w.exec("choiros-prod", "git -C /opt/choiros/workspace reset -q --hard HEAD~1")
 	unchanged := w.unchanged()
 	o := w.must(exitRefused, "resume")
 	o.closes(t)

@@ -75,6 +75,10 @@ func explainRefusal(r *phases.Refusal) explanation {
 	case phases.Unconfirmed:
 		on("promotion %s is applied and not confirmed yet", r.Thing)
 		e.cure = "rel resume " + r.Thing + ", or rel abort " + r.Thing
+		if items != "" {
+			e.detail = []string{"the target was restarted, and nothing takes that release back by itself"}
+			e.cure += "; without the journal of who started it: rel rollback " + items
+		}
 	case phases.Drift:
 		on("%s was repointed by hand", items)
 		e.detail = nil
