@@ -2,17 +2,10 @@ package phases
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -77,12 +70,6 @@ func (r Result) ending() string {
 	return fmt.Sprintf("%s (%s); last: %s", s, r.Limit, r.Last)
 }
 
-// bodySeen is how much of an answer is read: a body check is for a word in a
-// page, not for a download.
-const bodySeen = 64 << 10
-
-type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
-
 // check asks all checks side by side and returns the results in plan order.
 func (p *Promotion) check(ctx context.Context) []Result {
 	type job struct {
@@ -126,25 +113,30 @@ func (p *Promotion) expand(c Check) Check {
 
 // until probes until the check passes or its time is over. A failed probe only
 // means another one: services may take their start period, and then have the
-// whole deadline to pass in.
+// whole deadline to pass in. What they answered after the start period decides;
+// if they could not be asked then, nothing does.
 func (c Check) until(ctx context.Context, dial dialer) Result {
 	r := Result{Check: c.Name, Verdict: Failed}
-	client, err := c.client(dial)
+	p, err := newProber(c, dial)
 	if err != nil {
 		r.Verdict, r.Limit, r.Last = Inconclusive, "not asked", err.Error()
 		return r
 	}
-	defer client.CloseIdleConnections()
+	defer p.client.CloseIdleConnections()
+	started := time.Now()
 	deadline := time.Duration(c.StartPeriod) + time.Duration(c.Deadline)
 	limit, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	for inRow := 0; ; {
-		err := c.probe(limit, client)
+	for inRow, decided := 0, false; ; {
+		err := p.probe(limit)
 		if limit.Err() == nil || err == nil {
 			r.Attempts++
 			if inRow++; err != nil {
-				inRow, r.Last = 0, clip(err.Error())
-				r.Verdict = verdictOf(err)
+				inRow = 0
+			}
+			if verdict := verdictOf(err); err != nil && (verdict == Failed || !decided) {
+				r.Verdict, r.Last = verdict, clip(err.Error())
+				decided = verdict == Failed && time.Since(started) >= time.Duration(c.StartPeriod)
 			}
 			if inRow >= c.Successes {
 				r.Verdict, r.Last = Passed, ""
@@ -165,104 +157,3 @@ func (c Check) until(ctx context.Context, dial dialer) Result {
 		}
 	}
 }
-
-// verdictOf tells a release that does not answer from a host that cannot be
-// reached: a lost connection has the method Lost, and a name that nobody knows,
-// or a network without a way there, is not the release's doing.
-func verdictOf(err error) Verdict {
-	var lost interface{ Lost() bool }
-	var name *net.DNSError
-	if errors.As(err, &lost) && lost.Lost() || errors.As(err, &name) ||
-		errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
-		return Inconclusive
-	}
-	return Failed
-}
-
-func (c *Check) client(dial dialer) (*http.Client, error) {
-	config := &tls.Config{InsecureSkipVerify: c.Insecure} //nolint:gosec // the operator asked for it in so many words
-	if c.CA != "" {
-		roots, err := x509.SystemCertPool()
-		if err != nil {
-			roots = x509.NewCertPool()
-		}
-		if !roots.AppendCertsFromPEM([]byte(c.CA)) {
-			return nil, errors.New("its ca holds no certificate")
-		}
-		config.RootCAs = roots
-	}
-	return &http.Client{
-		Timeout: time.Duration(c.Timeout),
-		// Whoever checks a redirect says so with status and location.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if c.Resolve != "" {
-					_, port, err := net.SplitHostPort(addr)
-					if err != nil {
-						return nil, err
-					}
-					addr = net.JoinHostPort(c.Resolve, port)
-				}
-				return dial(ctx, network, addr)
-			},
-			TLSClientConfig: config,
-			// Each probe is a connection of its own: one that was kept open
-			// would go on being answered by the process that is to be replaced.
-			DisableKeepAlives: true,
-		},
-	}, nil
-}
-
-// probe asks once; with several URLs, one that passes is enough.
-func (c *Check) probe(ctx context.Context, client *http.Client) error {
-	var failures []string
-	var last error
-	for _, url := range c.URLs {
-		if last = c.get(ctx, client, url); last == nil {
-			return nil
-		}
-		failures = append(failures, last.Error())
-	}
-	if len(failures) > 1 && verdictOf(last) == Failed {
-		return errors.New(strings.Join(failures, "; "))
-	}
-	return last
-}
-
-func (c *Check) get(ctx context.Context, client *http.Client, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("User-Agent", "rel")
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, bodySeen))
-	switch location := response.Header.Get("Location"); {
-	case err != nil:
-		return fmt.Errorf("%s: read the answer: %w", url, err)
-	case response.StatusCode != c.Status:
-		return fmt.Errorf("%s answered %d, want %d: %q", url, response.StatusCode, c.Status, firstBytes(body))
-	case !strings.Contains(string(body), c.Body):
-		return fmt.Errorf("%s answered %d without %q: %q", url, response.StatusCode, c.Body, firstBytes(body))
-	case c.Location != "" && location != c.Location:
-		return fmt.Errorf("%s leads to %q, want %q", url, location, c.Location)
-	case c.Header != "" && !hasHeader(response.Header, c.Header):
-		name, value, _ := strings.Cut(c.Header, ":")
-		return fmt.Errorf("%s answered %d with %s %q, want %q", url, response.StatusCode, name,
-			response.Header.Values(name), strings.TrimSpace(value))
-	}
-	return nil
-}
-
-// hasHeader looks for a header written as "Name: value".
-func hasHeader(headers http.Header, header string) bool {
-	name, value, _ := strings.Cut(header, ":")
-	return slices.Contains(headers.Values(name), strings.TrimSpace(value))
-}
-
-func firstBytes(body []byte) string { return string(body[:min(len(body), 80)]) }

@@ -150,6 +150,59 @@ func TestCheckUnreachable(t *testing.T) {
 	}
 }
 
+// A name server that never answers is no verdict either; a server that was reached
+// and says nothing is one.
+func TestCheckSilence(t *testing.T) {
+	r := quick("http://127.0.0.1/").until(t.Context(), func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	if r.Verdict != Inconclusive {
+		t.Errorf("never reached: got %s", r)
+	}
+	c := quick(serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	c.Timeout = Duration(50 * time.Millisecond)
+	if r := ask1(t, c); r.Verdict != Failed {
+		t.Errorf("reached, and silent: got %s", r)
+	}
+}
+
+// Of several URLs one that cannot be asked leaves it open, in whatever order.
+func TestCheckAnyOfUndecided(t *testing.T) {
+	bad := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if strings.HasPrefix(addr, "nowhere") {
+			return nil, &net.DNSError{Err: "no such host", Name: addr}
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	for _, urls := range [][]string{{bad, "http://nowhere.invalid/"}, {"http://nowhere.invalid/", bad}} {
+		if r := quick(urls...).until(t.Context(), dial); r.Verdict != Inconclusive || !strings.Contains(r.Last, "answered 500") {
+			t.Errorf("%v: got %s", urls, r)
+		}
+	}
+}
+
+// What was answered after the start period counts, also if the last probe could
+// not be sent.
+func TestCheckLastCannotBeAsked(t *testing.T) {
+	bad := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
+	for start, want := range map[time.Duration]Verdict{0: Failed, 200 * time.Millisecond: Inconclusive} {
+		var asked atomic.Int32
+		c := quick(bad)
+		c.StartPeriod = Duration(start)
+		r := c.until(t.Context(), func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if asked.Add(1) > 5 {
+				return nil, lostError{}
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		})
+		if r.Verdict != want {
+			t.Errorf("start period %s: got %s", start, r)
+		}
+	}
+}
+
 // A header tells the new process from the old one as well as a body does.
 func TestCheckHeader(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
