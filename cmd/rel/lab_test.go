@@ -57,6 +57,13 @@ func newWorld(t *testing.T, targets int) *world {
 	}
 	l, err := lab.Up(t.Context(), lab.Options{Dir: dir, Targets: targets})
 	if err != nil {
+		// On a machine that is short of everything a host may not come up. What
+		// these tests are about begins after that.
+		t.Logf("once more, since: %v", err)
+		_ = lab.Down(context.Background(), dir, func(line string) { t.Log(line) })
+		l, err = lab.Up(t.Context(), lab.Options{Dir: dir, Targets: targets})
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -82,9 +82,20 @@ func (l *Lab) awaitHost(ctx context.Context, h member) error {
 		return l.hostAnswers(ctx, h)
 	})
 	if err != nil {
-		return fmt.Errorf("%w%s", err, tailOf(l.ConsolePath(h.Name)))
+		return fmt.Errorf("%w%s%s", err, tailOf(l.ConsolePath(h.Name)), l.within(h))
 	}
 	return nil
+}
+
+// within is what a host that does not answer looks like from inside.
+func (l *Lab) within(h member) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out, err := l.Exec(ctx, h.Name, "ip -brief addr; ip neigh; systemctl is-system-running; systemctl --no-legend --failed; systemctl --no-legend list-jobs")
+	if err != nil {
+		out += "\n" + err.Error()
+	}
+	return tail(out, 20)
 }
 
 // hostAnswers is nil if the host runs, its sshd greets and, on a target, its Caddy serves both sites.
