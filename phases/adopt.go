@@ -37,7 +37,7 @@ func Adopt(ctx context.Context, p *Promotion) error {
 		if len(ready.missing) > 0 {
 			return &InvalidError{Host: target.Name(), Paths: ready.missing}
 		}
-		return target.Upload(ctx, releaseDir(&p.Plan, p.ID)+"/manifest.env", release.Manifest(), 0o600)
+		return p.upload(ctx, target)
 	})
 	if err != nil {
 		return err
@@ -66,15 +66,15 @@ func (p *Promotion) found() (*Release, error) {
 			continue
 		}
 		name, binary, _ := strings.Cut(strings.TrimPrefix(leads, storeDir+"/"), "/")
-		if path := storeDir + "/" + name; isStorePath(path) && strings.HasPrefix(leads, path) && binary != "" {
+		if o := (Output{Path: storeDir + "/" + name, Artifact: Artifact{Binary: binary}}); isStorePath(o.Path) && o.Target() == leads && binary != "" {
 			a.Binary = binary
-			release.Outputs = append(release.Outputs, Output{Artifact: a, Path: path})
+			release.Outputs = append(release.Outputs, Output{Artifact: a, Path: storeDir + "/" + name})
 			continue
 		}
 		return nil, &Refusal{Reason: NotInStore, Host: first, Thing: a.Link, Items: []string{leads}}
 	}
 	for _, target := range p.Targets {
-		if live := p.Facts.Verify.Targets[target.Name()].Live; live != "" {
+		if live := p.Facts.Verify.Targets[target.Name()].Live; live != "" && live != p.ID {
 			return nil, &Refusal{Reason: Adopted, Host: target.Name(), Thing: live}
 		}
 	}

@@ -31,6 +31,7 @@ go_back() {
 # target. What confirm.sh wrote down as live before is live again.
 unconfirm() {
     mv "$dir/confirmed" "$dir/confirmed.$(date +%s)"
+    [ "$(live)" = "$ID" ] || return 0
     before=$(cat "$dir/before" 2>/dev/null)
     if [ -n "$before" ]; then
         ln -sfn "$before" "$state/live.new" && mv -fT "$state/live.new" "$state/live"
@@ -56,10 +57,10 @@ give_up() {
     result stuck "$1" "$2; not as before:$broken"
 }
 
-# refuse TEXT: nothing was changed; unless an earlier attempt, that was killed,
-# had begun, and what it changed is there still.
+# refuse TEXT: nothing was changed. If an earlier attempt, that was killed, had
+# begun, there is no going on from what it left: the previous release is put back.
 refuse() {
-    if [ -e "$dir/begun" ] && [ -z "$(overtaken)" ]; then result stuck "" "$1; an earlier attempt had begun"; fi
+    if [ -e "$dir/begun" ] && [ -z "$(overtaken)" ]; then give_up "" "$1; an earlier attempt had begun"; fi
     result refused "" "$1"
 }
 
@@ -77,17 +78,19 @@ permitted() {
 
 apply() {
     began=$(date +%s)
+    # How an earlier attempt ended; kept under other names.
+    for old in reverted armed stuck; do
+        [ ! -e "$dir/$old" ] || mv "$dir/$old" "$dir/$old.$began"
+    done
     permitted
     # Nix does not sync what it copies: without this a power cut could leave a
     # link to a binary that is valid, and empty.
     sync -f /nix/store 2>/dev/null || sync
     remember || refuse "cannot write down the way back"
     { field link >"$dir/links.now" && field unit >"$dir/units.now"; } || refuse "cannot write to $dir"
-    # What an attempt that was killed left armed would be in the way.
-    disarm
     # The guard is for the death of this job; the confirm window begins after it.
     if [ "$confirm" -gt 0 ]; then
-        { outlast && arm guard 1800 "$attempt"; } || refuse "cannot arm the revert timer"
+        { outlast && arm guard 1800; } || refuse "cannot arm the revert timer"
     fi
     put "$dir/begun" "$attempt" || refuse "cannot write to $dir"
     while IFS=$tab read -r link target; do
@@ -99,7 +102,7 @@ apply() {
         restart "$unit" || give_up "$unit" "$unit did not start"
         active "$unit" || give_up "$unit" "$unit is not active"
     done <"$dir/units.now"
-    steady || give_up "$faulty" "$faulty did not stay up for ${settle}s"
+    steady "$(field unit)" || give_up "$faulty" "$faulty did not stay up for ${settle}s"
     unit=$(stale)
     [ -z "$unit" ] || give_up "$unit" "$unit still runs the previous binary"
     ledger applied "$(field ledger)"
@@ -110,9 +113,10 @@ apply() {
 }
 
 revert() { # reason
-    if [ -e "$dir/reverted" ] && [ ! -e "$dir/stuck" ]; then
-        outcome revert.json reverted "" "$(sed 1q "$dir/reverted")"
-    elif [ ! -e "$dir/begun" ]; then
+    if [ -e "$dir/confirmed" ]; then unconfirm; fi
+    if [ ! -e "$dir/begun" ]; then
+        disarm
+        [ ! -e "$dir/reverted" ] || outcome revert.json reverted "" "$(sed 1q "$dir/reverted")"
         outcome revert.json untouched "" ""
     fi
     by=$(overtaken)
@@ -121,7 +125,6 @@ revert() { # reason
         outcome revert.json foreign "" "$by came after it"
     fi
     say "going back: $1"
-    if [ -e "$dir/confirmed" ] && [ "$(live)" = "$ID" ]; then unconfirm; fi
     if go_back "$1"; then
         [ -z "$foreign" ] || outcome revert.json foreign "" "another release is live"
         outcome revert.json reverted "" "$1"
@@ -134,8 +137,9 @@ revert() { # reason
 expire() {
     while rest=$(left "$dir"); do
         if [ "$rest" -gt 0 ]; then sleep "$rest" && continue; fi
-        lock 1200 || exit 1
+        lock 1200 || continue
         rest=$(left "$dir") || exit 0
+        if [ -e "$dir/confirmed" ] && [ "$(live)" = "$ID" ]; then disarm && exit 0; fi
         [ "$rest" -gt 0 ] || revert "not confirmed within ${confirm}s"
         exec 9>&-
     done
@@ -164,7 +168,7 @@ busy() {
     read -r who doing <"$state/apply.who"
     say "the $doing of promotion $who is running"
     [ "$who" != "$ID" ] || exit 1
-    refuse "the $doing of promotion $who is running"
+    result refused "" "the $doing of promotion $who is running"
 }
 
 case $verb in
@@ -179,7 +183,7 @@ revert)
     ;;
 guard)
     lock 1200 || exit 1
-    if [ -e "$dir/result.json" ] || [ "$attempt" != "$argument" ]; then exit 0; fi
+    if [ -e "$dir/armed" ] || ! unfinished "$dir"; then exit 0; fi
     revert "the apply died"
     ;;
 boot)

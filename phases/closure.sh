@@ -4,12 +4,16 @@
 # of artifacts without their binary, path= (references first), bytes=.
 set -eu
 tab=$(printf '\t')
-roots=/nix/var/nix/gcroots/rel/$APP/$ID
+# Not where a target has its own: a build host may be one.
+roots=/nix/var/nix/gcroots/rel-build/$APP/$ID
 # A login that may not write there still builds; only the collector can then
 # come between build and copy, and resume notices that.
 mkdir -p "$roots" 2>/dev/null || roots=
-# Ids sort by their time: what is older than the newest few is let go.
-[ -z "$roots" ] || find "$(dirname "$roots")" -mindepth 1 -maxdepth 1 -type d | sort -r | sed "1,${KEEP}d" | xargs rm -rf
+# What is older than the newest few is let go.
+[ -z "$roots" ] || {
+    touch "$roots"
+    find "$(dirname "$roots")" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | sed "1,${KEEP}d" | cut -d' ' -f2 | xargs rm -rf
+}
 set --
 while IFS=$tab read -r name path binary; do
     if [ ! -f "$path/$binary" ] || [ ! -x "$path/$binary" ]; then echo "missing=$name"; fi

@@ -88,7 +88,7 @@ func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
 	reasons := make([]string, len(p.Targets))
 	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
 		s := p.onTarget("confirm.sh", timersPart+confirmScript,
-			map[string]string{"BY": p.Operator, "KEEP": strconv.Itoa(p.Plan.Keep)})
+			map[string]string{"BY": p.Operator, "MANIFEST": p.Plan.Manifest, "KEEP": strconv.Itoa(p.Plan.Keep)})
 		s.Stdin = p.jobRows(target)
 		a, err := ask(ctx, p, target, s)
 		switch {

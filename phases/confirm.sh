@@ -1,7 +1,7 @@
 # Make an applied release the confirmed one: compare and swap on its id.
 #
-# In: APP ID BY (the operator) KEEP (how many confirmed releases stay pinned);
-# job rows as apply.sh has them.
+# In: APP ID BY (the operator) MANIFEST (where other scripts read what is live)
+# KEEP (how many confirmed releases stay pinned); job rows as apply.sh has them.
 # Out: confirmed=yes, or refused= with why it cannot be.
 set -eu
 exec 9>"$state/apply.lock"
@@ -29,49 +29,68 @@ case $kind in
 adopt) ledger adopted "$(field ledger)" ;;
 *) ledger confirmed "$(field ledger)" ;;
 esac
+if [ "$kind" != adopt ]; then
+    manifest=$(mktemp "$MANIFEST.XXXXXX")
+    cat "$dir/manifest.env" >"$manifest"
+    chmod 0644 "$manifest"
+    mv -f "$manifest" "$MANIFEST"
+fi
 
-# One that waited, and that nothing would have taken back, waits no longer.
-for armed in "$state"/releases/*/armed; do
-    if [ -e "$armed" ]; then mv "$armed" "$armed.$ID"; fi
+# What others have begun here is over: nothing of it is to be taken back, now or
+# after a restart.
+for begun in "$state"/releases/*/begun; do
+    other=$(dirname "$begun")
+    if [ ! -e "$begun" ] || [ "$other" = "$dir" ] || [ -e "$other/confirmed" ]; then continue; fi
+    mv "$begun" "$begun.$ID"
+    [ ! -e "$other/armed" ] || mv "$other/armed" "$other/armed.$ID"
+    forget "$(basename "$other")"
 done
 
 # What a rollback takes off is marked, and a start of that commit asks for a
-# reason; one that is made live again is no longer marked.
+# reason; not so what was only gone back from to go forward again. What is made
+# live again is no longer marked.
+origin=$(rows "$dir/release" origin)
 from=$(rows "$dir/release" from)
-sha=$(rows "$dir/release" sha)
-if [ "$kind" = rollback ] && [ -n "$from" ] && [ -d "$state/releases/$from" ]; then put "$state/releases/$from/left" "$ID"; fi
+mine=$(content "$dir")
+if [ "$kind" = rollback ] && [ -e "$state/releases/$from/release" ] && earlier "$origin" "$from" &&
+    [ "$(content "$state/releases/$from")" != "$mine" ]; then
+    put "$state/releases/$from/left" "$ID"
+fi
 for mark in "$state"/releases/*/left; do
-    if [ -e "$mark" ] && [ "$(rows "${mark%/left}/release" sha)" = "$sha" ]; then mv "$mark" "$mark.$ID"; fi
+    if [ -e "$mark" ] && [ "$(content "${mark%/left}")" = "$mine" ]; then mv "$mark" "$mark.$ID"; fi
 done
 
 # Unpin what no one will go back to. Kept are the newest KEEP releases that were
-# confirmed, this one, the one that was live until now, and the one that a
-# rollback would go to; which may have been let go when it was not that yet. Ids
-# sort by their time, and only promotions older than this one are touched: a
-# newer may be under way. Promotions of the same content are one release.
-before() { [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort | sed 1q)" = "$1" ]; }
+# confirmed, this one, the one that was live until now, whatever a link leads to,
+# and the one that a rollback would go to; which may have been let go when it was
+# not that yet. Only promotions that came before this one are touched: a later
+# one may be under way. Promotions of the same content are one release.
 until_now=$(basename "$(cat "$dir/before" 2>/dev/null || true)")
-origin=$(rows "$dir/release" origin)
-mine=$(content "$dir")
+given_up=" $(for mark in "$state"/releases/*/left; do [ ! -e "$mark" ] || content "${mark%/left}"; done | tr '\n' ' ')"
+is_in() { case $1 in *" $2 "*) return 0 ;; *) return 1 ;; esac }
+led_to() { rows "$1/release" link | while IFS=$tab read -r link target; do [ "$(at "$link")" != "$target" ] || echo yes; done | grep -q yes; }
 kept=0 seen=' ' previous=
-for old in $(find "$state/releases" -mindepth 1 -maxdepth 1 -type d | sort -r); do
-    name=$(basename "$old")
+newest_first() {
+    for old in "$state"/releases/*/; do printf '%s %s\n' "$(epoch "$(basename "$old")")" "$(basename "$old")"; done | sort -rn | cut -d' ' -f2
+}
+for name in $(newest_first); do
+    old=$state/releases/$name
     content=$(content "$old")
     if [ -e "$old/confirmed" ]; then
-        case $seen in
-        *" $content "*) ;;
-        *) kept=$((kept + 1)) && [ "$kept" -gt "$KEEP" ] || seen="$seen$content " ;;
-        esac
-        if [ -z "$previous" ] && before "$name" "$origin" && [ ! -e "$old/left" ] &&
-            [ "$(rows "$old/release" kind)" != rollback ] && [ "$content" != "$mine" ]; then
+        if ! is_in "$seen" "$content"; then
+            kept=$((kept + 1))
+            [ "$kept" -gt "$KEEP" ] || seen="$seen$content "
+        fi
+        if [ -z "$previous" ] && earlier "$name" "$origin" && [ "$content" != "$mine" ] && ! is_in "$given_up" "$content" &&
+            [ "$(rows "$old/release" kind)" != rollback ]; then
             previous=$name
             pin "$name"
         fi
     fi
-    if ! before "$name" "$ID" || [ "$name" = "$previous" ] || [ "$name" = "$until_now" ] || [ "$content" = "$mine" ]; then continue; fi
-    case $seen in
-    *" $content "*) [ ! -e "$old/confirmed" ] || continue ;;
-    esac
+    if ! earlier "$name" "$ID" || [ "$name" = "$previous" ] || [ "$name" = "$until_now" ] || [ "$content" = "$mine" ] ||
+        { [ -e "$old/confirmed" ] && is_in "$seen" "$content"; } || led_to "$old"; then
+        continue
+    fi
     rm -rf "/nix/var/nix/gcroots/rel/$APP/$name"
 done
 echo "confirmed=yes"

@@ -74,7 +74,7 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 	}
 	if len(ready.missing) == 0 {
 		p.Note(target.Name(), fmt.Sprintf("has all %d paths", len(release.Closure)))
-		return Sent{}, upload(ctx, p, target)
+		return Sent{}, p.upload(ctx, target)
 	}
 	// The closure's size is the most that can be missing.
 	if err := enough(target.Name(), ready.free, min(release.Bytes, leastFree)); err != nil {
@@ -100,7 +100,7 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 	}
 	p.Note(target.Name(), fmt.Sprintf("%d of %d paths, %s sent in %s", sent.Paths, len(release.Closure),
 		bytesText(sent.Bytes), time.Since(started).Round(100*time.Millisecond)))
-	return sent, upload(ctx, p, target)
+	return sent, p.upload(ctx, target)
 }
 
 // batch is how many of the paths go in one export.
@@ -208,14 +208,10 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// upload puts the manifest where the operator's other scripts look for it, and
-// into the promotion's own folder.
-func upload(ctx context.Context, p *Promotion, target Host) error {
-	manifest := p.Release().Manifest()
-	if err := target.Upload(ctx, releaseDir(&p.Plan, p.ID)+"/manifest.env", manifest, 0o600); err != nil {
-		return err
-	}
-	return target.Upload(ctx, p.Plan.Manifest, manifest, 0o644)
+// upload puts the manifest into the promotion's folder. Where the operator's other
+// scripts read what is live it appears once that is true: when it is confirmed.
+func (p *Promotion) upload(ctx context.Context, target Host) error {
+	return target.Upload(ctx, releaseDir(&p.Plan, p.ID)+"/manifest.env", p.Release().Manifest(), 0o600)
 }
 
 // releaseDir is where a target keeps what it must know of a promotion.

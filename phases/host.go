@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -88,6 +89,11 @@ func (a answer) get(key string) string {
 		}
 	}
 	return ""
+}
+
+// has reports whether there is a line with that key.
+func (a answer) has(key string) bool {
+	return slices.ContainsFunc(a, func(p pair) bool { return p.key == key })
 }
 
 // all are the values of key, in order.

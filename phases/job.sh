@@ -3,7 +3,7 @@
 #
 #   apply.sh apply APP ID            make ID's release live, or put the previous back
 #   apply.sh revert APP ID REASON    put the previous back
-#   apply.sh guard APP ID ATTEMPT    the same, if that apply died without a result
+#   apply.sh guard APP ID            the same, if the apply died
 #   apply.sh expire APP ID           the same, once the confirm window is over
 #   apply.sh boot APP ID             after a restart: the same, if the restart came
 #                                    in the midst; or open the window again

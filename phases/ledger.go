@@ -20,7 +20,12 @@ type Ledger struct {
 	// Live is the promotion that is live and confirmed; empty before there was
 	// one.
 	Live string
-	// Releases are those that were confirmed, oldest first: the last fifty.
+	// Astray says that the links are not those of the live release, and Kept
+	// which one they may be of: one that was kept though it was unhealthy.
+	Astray bool
+	Kept   string
+	// Releases are those that were confirmed, in the order in which they came to
+	// the target: the last fifty.
 	Releases []Recorded
 }
 
@@ -56,7 +61,7 @@ func ReadLedger(ctx context.Context, host Host, line func(string), app string) (
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{Live: a.get("live")}
+	l := &Ledger{Live: a.get("live"), Astray: a.has("astray"), Kept: a.get("astray")}
 	for _, row := range a.all("release") {
 		f := strings.Split(row, "\t")
 		if len(f) != 9 {
@@ -81,20 +86,32 @@ func (l *Ledger) Find(id string) *Recorded {
 	return nil
 }
 
-// Candidates are the releases to go back to from the live one, the nearest
-// first: those that were live before it and differ from it, and from each other.
-// What was rolled back does not count: it was left for a reason.
+// Candidates are the releases to go back to, the nearest first: the live one, if
+// the links have left it, then those that were live before it and differ from it
+// and from each other. What was rolled back does not count: it was left for a
+// reason.
 func (l *Ledger) Candidates() []Recorded {
 	live := l.Find(l.Live)
 	if live == nil {
 		return nil
 	}
 	var list []Recorded
-	seen := map[string]bool{live.Content: true}
-	for _, r := range slices.Backward(l.Releases) {
-		if r.Kind != "rollback" && r.Left == "" && r.ID < live.Origin && !seen[r.Content] {
+	if l.Astray {
+		list = append(list, *live)
+	}
+	passed := map[string]bool{live.Content: true}
+	for _, r := range l.Releases {
+		if r.Left != "" {
+			passed[r.Content] = true
+		}
+	}
+	// The place of a release is where it was first promoted, not where a
+	// rollback came to it again.
+	place := slices.IndexFunc(l.Releases, func(r Recorded) bool { return r.ID == live.Origin })
+	for _, r := range slices.Backward(l.Releases[:max(place, 0)]) {
+		if r.Kind != "rollback" && !passed[r.Content] {
 			list = append(list, r)
-			seen[r.Content] = true
+			passed[r.Content] = true
 		}
 	}
 	return list

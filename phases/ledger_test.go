@@ -47,6 +47,12 @@ func TestCandidates(t *testing.T) {
 		"what a rollback skipped is one": {
 			ledger: []string{"1 a", "2 b", "3 c left 4", "4 a back to 1", "5 d"}, want: "2 1",
 		},
+		"what was rolled back, under its other name": {
+			ledger: []string{"1 a", "2 b", "3 b left 4", "4 a back to 1", "5 c"}, want: "1",
+		},
+		"the order is that of the target": {
+			ledger: []string{"2 a", "1 b", "0 c"}, want: "1 2",
+		},
 		"what is live again is left no more": {
 			ledger: []string{"1 a left 4", "2 b", "3 a back to 1", "4 b back to 2", "5 c"}, want: "2",
 		},
@@ -60,6 +66,10 @@ func TestCandidates(t *testing.T) {
 		}
 	}
 	l := chronicle("1 a", "2 b")
+	l.Astray = true
+	if got := l.Candidates(); len(got) != 2 || got[0].ID != "2" {
+		t.Errorf("the links have left what is live, and the candidates are %v", got)
+	}
 	l.Live = "3"
 	if got := l.Candidates(); got != nil {
 		t.Errorf("what is live is not on record, and there are candidates: %v", got)

@@ -6,15 +6,26 @@ point() {
 }
 
 # remember: write down what the links and units are like, once and never again:
-# what a second run would find is what the first one left.
+# what a second run would find is what the first one left. And pin it: it need
+# not be a release of ours, or one that still is.
 remember() {
     [ ! -e "$dir/previous" ] || return 0
+    pins=0
+    field link | while IFS=$tab read -r link _; do
+        was=$(at "$link")
+        case $was in
+        /nix/store/*)
+            pins=$((pins + 1))
+            ln -sfn "$was" "/nix/var/nix/gcroots/rel/$APP/$ID/previous.$pins" || exit 1
+            ;;
+        esac
+    done || return 1
     {
         field link | while IFS=$tab read -r link _; do
             printf 'link\t%s\t%s\n' "$link" "$(at "$link")"
         done
         field unit | while read -r unit; do
-            printf 'unit\t%s\t%s\n' "$unit" "$(property "$unit" ActiveState)"
+            printf 'unit\t%s\t%s\n' "$unit" "$(condition "$unit")"
         done
     } >"$dir/previous.new"
     # On a full disk the loops above fail without a word.
@@ -30,7 +41,11 @@ ours() { field link | grep -qxF "$1$tab$(at "$1")"; }
 changed() {
     if [ -e "$dir/previous" ]; then rows "$dir/previous" link; else field was; fi |
         while IFS=$tab read -r link target; do
-            [ "$(at "$link")" = "$target" ] || ours "$link" || printf '%s\n' "$link"
+            if [ -e "$link" ] && [ ! -L "$link" ]; then
+                printf '%s\n' "$link"
+            elif [ "$(at "$link")" != "$target" ] && ! ours "$link"; then
+                printf '%s\n' "$link"
+            fi
         done | sed 1q
 }
 
@@ -39,10 +54,10 @@ changed() {
 overtaken() {
     live=$(live)
     [ "$live" = "$ID" ] || [ "$live" = "$(field live)" ] || { echo "$live" && return; }
-    read -r mine _ <"$dir/epoch"
     for begun in "$state"/releases/*/begun; do
-        read -r its by <"$(dirname "$begun")/epoch" && [ "$its" -gt "$mine" ] && echo "$by"
-    done 2>/dev/null | sed 1q
+        by=$(basename "$(dirname "$begun")")
+        if [ -e "$begun" ] && earlier "$ID" "$by"; then echo "$by"; fi
+    done | sed 1q
 }
 
 # unfit: what a link is to point at and that cannot be run, or a store path
@@ -84,6 +99,7 @@ restore() {
     # Where someone else's release is live, the units are theirs too.
     if [ -n "$foreign" ] && [ -z "$back" ] && [ ! -e "$dir/stuck" ]; then return 0; fi
     broken="$broken$foreign"
+    wanted=
     while IFS=$tab read -r kind name was; do
         [ "$kind" = unit ] || continue
         case $was in
@@ -92,10 +108,12 @@ restore() {
             systemctl reset-failed "$name" 2>/dev/null
             ;;
         *)
+            wanted="$wanted$name
+"
             if ! restart "$name" || ! active "$name"; then broken="$broken $name"; fi
             ;;
         esac
     done <"$dir/previous"
-    steady || broken="$broken $faulty"
+    if [ -z "$broken" ] && ! steady "$wanted"; then broken=" $faulty"; fi
     [ -z "$broken" ]
 }

@@ -38,20 +38,22 @@ if [ -e "$state/live/" ]; then
     [ -z "$recorded" ] || printf '%s\n' "$recorded" | sed 's/^/recorded=/'
 fi
 [ ! -e "$state/epoch" ] || echo "known=yes"
-# An applied release that is neither confirmed nor reverted may go back any
-# moment; unless the machine was restarted, and nothing was there to outlast it.
-for armed in "$state"/releases/*/armed; do
-    release=$(dirname "$armed")
-    [ -e "$armed" ] || continue
-    echo "pending=$(basename "$release")"
-    if ! left "$release" >/dev/null && [ ! -e "/etc/systemd/system/rel-boot-$APP-$(basename "$release").timer" ]; then
-        echo "unguarded=$(basename "$release")"
+# A release that is neither confirmed nor reverted may go back any moment; unless
+# it could not be put back, or the machine was restarted, and nothing was there
+# to outlast that.
+guarded() {
+    left "$state/releases/$1" >/dev/null || [ -e "/etc/systemd/system/rel-boot-$APP-$1.timer" ] || [ ! -d /run/systemd/system ] ||
+        systemctl list-units --plain --no-legend "rel-guard-$APP-$1-*.timer" | grep -q .
+}
+for release in "$state"/releases/*/; do
+    release=$(basename "$release")
+    if unfinished "$state/releases/$release"; then
+        echo "pending=$release"
+        guarded "$release" || echo "unguarded=$release"
     fi
-done
-for mark in "$state"/releases/*/reverted; do
-    release=$(basename "${mark%/reverted}")
-    newest=$(printf '%s\n' "$release" "$(live)" | sort | sed -n 2p)
-    [ ! -e "$mark" ] || [ "$newest" != "$release" ] || printf 'returned=%s\t%s\n' "$release" "$(sed 1q "$mark")"
+    if [ -e "$state/releases/$release/reverted" ] && earlier "$(live)" "$release"; then
+        printf 'returned=%s\t%s\n' "$release" "$(sed 1q "$state/releases/$release/reverted")"
+    fi
 done
 for mark in "$state"/releases/*/left; do
     if [ -e "$mark" ] && [ "$(rows "${mark%/left}/release" sha)" = "$COMMIT" ]; then

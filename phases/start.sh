@@ -49,13 +49,7 @@ else
     mv "$dir/job.new" "$dir/job"
     mv "$dir/apply.sh.new" "$dir/apply.sh"
     # Kept under another name: nothing that happened is overwritten.
-    case $VERB in
-    apply) set -- result.json reverted armed stuck ;;
-    *) set -- revert.json ;;
-    esac
-    for old in "$@"; do
-        [ ! -e "$dir/$old" ] || mv "$dir/$old" "$dir/$old.$(date +%s)"
-    done
+    [ ! -e "$end" ] || mv "$end" "$end.$(date +%s)"
     offset=$(wc -c <"$log")
     unit=rel-$VERB-$APP-$ID-$ATTEMPT
     # A revert may be asked for twice in one attempt, and its unit be there still.

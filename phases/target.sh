@@ -21,6 +21,13 @@ at() { readlink "$1" || true; }
 # content DIR: what tells the release in DIR from others: where its links lead.
 content() { rows "$1/release" link 2>/dev/null | sort | cksum | cut -d' ' -f1; }
 
+# epoch ID: the number of a promotion that came to this target: whoever came last
+# has the highest. Their ids begin with the times of clocks that may differ.
+epoch() { sed -n 's/ .*//p' "$state/releases/$1/epoch" 2>/dev/null | grep . || echo 0; }
+
+# earlier ONE OTHER: whether the one came to this target before the other.
+earlier() { [ "$(epoch "$1")" -lt "$(epoch "$2")" ]; }
+
 # pin ID: keep the collector from what the promotion consists of. The collector
 # reads the roots as whoever it runs as.
 pin() {
@@ -48,8 +55,14 @@ left() {
 
 # newer: a promotion that came to this target after this one did.
 newer() {
-    { read -r mine _ <"$dir/epoch" && read -r highest by <"$state/epoch"; } 2>/dev/null || return 0
-    [ "$mine" -ge "$highest" ] || echo "$by"
+    { read -r highest by <"$state/epoch"; } 2>/dev/null || return 0
+    [ "$(epoch "$ID")" -ge "$highest" ] || echo "$by"
+}
+
+# unfinished DIR: whether the promotion in DIR may have switched links here, and
+# is neither confirmed nor wholly taken back nor left as it is on purpose.
+unfinished() {
+    [ -e "$1/armed" ] || { [ -e "$1/begun" ] && [ ! -e "$1/confirmed" ] && ! grep -qs '"result":"applied"' "$1/result.json"; }
 }
 
 # ledger WHAT MEMBERS: one more line in the target's own record.

@@ -2,18 +2,18 @@
 # job dies; expire, when the confirm window ends; boot, after a restart of the
 # machine, which ends the other two.
 
-# arm VERB SECONDS [ARGUMENT]: run the job's script with that verb then. Without
+# arm VERB SECONDS: run the job's script with that verb then. Without
 # systemd nothing can call it off; so the verbs look for themselves whether what
 # they were armed for still stands.
 arm() {
     if [ -d /run/systemd/system ]; then
         systemd-run --quiet --collect --unit="rel-$1-$APP-$ID-$(now)" --on-active="$2" \
             --timer-property=AccuracySec=1s --setenv=PATH="$PATH" \
-            /bin/sh "$dir/apply.sh" "$1" "$APP" "$ID" "${3-}"
+            /bin/sh "$dir/apply.sh" "$1" "$APP" "$ID"
     else
         # shellcheck disable=SC2016 # the inner shell expands them
         setsid /bin/sh -c 'sleep "$1" && shift && exec /bin/sh "$@"' "rel-$1-$APP-$ID" \
-            "$2" "$dir/apply.sh" "$1" "$APP" "$ID" "${3-}" </dev/null >/dev/null 2>&1 9>&- &
+            "$2" "$dir/apply.sh" "$1" "$APP" "$ID" </dev/null >/dev/null 2>&1 9>&- &
     fi
 }
 
@@ -29,8 +29,13 @@ disarm() {
     rm -f "$dir/armed"
     call_off guard
     call_off expire
-    unit=$units/rel-boot-$APP-$ID
-    rm -f "$units/timers.target.wants/rel-boot-$APP-$ID.timer" "$unit.timer" "$unit.service"
+    forget "$ID"
+}
+
+# forget ID: the promotion is nothing to look at after a restart.
+forget() {
+    unit=$units/rel-boot-$APP-$1
+    rm -f "$units/timers.target.wants/rel-boot-$APP-$1.timer" "$unit.timer" "$unit.service"
 }
 
 units=/etc/systemd/system
@@ -51,7 +56,7 @@ Description=After a restart, look whether $ID of $APP is confirmed
 [Timer]
 OnActiveSec=1s
 AccuracySec=1s" &&
-        mkdir -p "$units/timers.target.wants" &&
+        mkdir -p "$units/timers.target.wants" && sync "$units" &&
         ln -sfn "../rel-boot-$APP-$ID.timer" "$units/timers.target.wants/rel-boot-$APP-$ID.timer" &&
         sync "$units/timers.target.wants"
 }

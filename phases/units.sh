@@ -10,6 +10,16 @@ restart() {
 # done_once UNIT: whether it is one that runs, succeeds and is over.
 done_once() { [ "$(property "$1" Type)" = oneshot ] && [ "$(property "$1" Result)" = success ]; }
 
+# condition UNIT: its state, where "done" is one that ran once and succeeded. One
+# that never ran looks the same but for the time.
+condition() {
+    if done_once "$1" && [ "$(property "$1" ExecMainStartTimestampMonotonic)" != 0 ]; then
+        echo "done"
+    else
+        property "$1" ActiveState
+    fi
+}
+
 # active UNIT: wait until it is, for at most a minute.
 active() {
     tries=0
@@ -28,10 +38,11 @@ active() {
     return 1
 }
 
-# pulse: each unit with its main process and how often systemd restarted it.
+# pulse: each unit, of those on standard input, with its main process and how
+# often systemd restarted it.
 pulse() {
-    field unit | while read -r unit; do
-        printf '%s %s %s %s\n' "$unit" "$(property "$unit" ActiveState)" "$(property "$unit" MainPID)" "$(property "$unit" NRestarts)"
+    while read -r unit; do
+        [ -z "$unit" ] || printf '%s %s %s %s\n' "$unit" "$(property "$unit" ActiveState)" "$(property "$unit" MainPID)" "$(property "$unit" NRestarts)"
     done
 }
 
@@ -45,12 +56,18 @@ stale() {
     done | sed 1q
 }
 
-# steady: whether every unit stays as it is for the settle time. If not, faulty is
-# one that did not.
+# steady UNITS: whether each of them is up, and stays as it is for the settle time.
+# If not, faulty is one that is not.
 steady() {
-    before=$(pulse)
+    before=$(printf '%s\n' "$1" | pulse)
     [ -z "$before" ] || sleep "$settle"
-    after=$(pulse)
-    faulty=$(printf '%s\n%s\n' "$before" "$after" | sort | uniq -u | cut -d' ' -f1 | sed 1q)
+    after=$(printf '%s\n' "$1" | pulse)
+    faulty=$({
+        printf '%s\n%s\n' "$before" "$after" | sort | uniq -u | cut -d' ' -f1
+        # One that was down before and after has not changed either.
+        printf '%s\n' "$1" | while read -r unit; do
+            [ -z "$unit" ] || [ "$(property "$unit" ActiveState)" = active ] || done_once "$unit" || echo "$unit"
+        done
+    } | sed 1q)
     [ -z "$faulty" ]
 }

@@ -93,11 +93,11 @@ func TestRestartUnguarded(t *testing.T) {
 	id := w.newest()
 	w.powerCycle("choiros-prod")
 	w.await("choiros-prod", "systemctl is-active hypervisor")
-	w.must(exitRefused, "status").mentions(t, id+" is applied and not confirmed, and since the target was restarted nothing takes it back: rel resume "+id)
+	w.must(exitRefused, "status").mentions(t, id+" is not confirmed, and nothing takes it back by itself: rel resume "+id)
 	w.bump(lab.Bump{})
 	o := w.must(exitRefused, "start")
 	o.closes(t)
-	o.mentions(t, id+" is applied and not confirmed", "rel resume "+id, "targets: choiros-prod runs "+second[:7], "nothing takes it back")
+	o.mentions(t, id+" is not confirmed", "rel resume "+id, "targets: choiros-prod runs "+second[:7], "nothing takes it back")
 	w.must(exitOK, "resume", id)
 	w.must(exitOK, "status").mentions(t, id)
 
@@ -112,7 +112,7 @@ func TestRestartUnguarded(t *testing.T) {
 	other.must(exitOK, "rollback", id)
 	other.must(exitOK, "status").mentions(t, id[len(id)-7:])
 	w.must(exitRefused, "resume").closes(t)
-	w.must(exitOK, "abort", w.newest()).mentions(t, "left as it is")
+	w.must(exitOK, "abort", w.newest()).mentions(t, "reverted")
 	other.must(exitOK, "status")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -128,6 +129,9 @@ func (h *house) runs(ctx context.Context, target phases.Host, history machine.Hi
 		return "cannot be asked any more: " + remote.Clean(err.Error())
 	}
 	text := "runs " + nameOf(look, &h.work.Plan, history)
+	for _, unit := range slices.Sorted(maps.Keys(look.Stale)) {
+		text += "; but " + unit + " runs " + look.Stale[unit]
+	}
 	text += waiting(look)
 	if look.Stuck != "" {
 		text += "; it could not be put back whole: " + look.Stuck
@@ -141,7 +145,7 @@ func waiting(look *phases.Look) string {
 	case look.Pending == "":
 		return ""
 	case look.Unguarded:
-		return "; " + look.Pending + " is not confirmed, and since the target was restarted nothing takes it back"
+		return "; " + look.Pending + " is not confirmed, and nothing takes it back by itself"
 	}
 	return "; " + look.Pending + " is not confirmed, and goes back by itself if it is not in time"
 }

@@ -138,7 +138,7 @@ func TestUnconfirmed(t *testing.T) {
 	w.bump(lab.Bump{})
 	o := w.must(exitRefused, "start")
 	o.closes(t)
-	o.mentions(t, waiting+" is applied and not confirmed", "rel resume "+waiting)
+	o.mentions(t, waiting+" is not confirmed", "rel resume "+waiting)
 	w.must(exitOK, "resume", waiting)
 }
 

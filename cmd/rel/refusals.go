@@ -73,10 +73,10 @@ func explainRefusal(r *phases.Refusal) explanation {
 		on("promotion %s is at work there", r.Thing)
 		e.code, e.cure = exitHeld, "wait for it: rel log "+r.Thing
 	case phases.Unconfirmed:
-		on("promotion %s is applied and not confirmed yet", r.Thing)
+		on("promotion %s is not confirmed yet", r.Thing)
 		e.cure = "rel resume " + r.Thing + ", or rel abort " + r.Thing
 		if items != "" {
-			e.detail = []string{"the target was restarted, and nothing takes that release back by itself"}
+			e.detail = []string{"nothing takes that release back by itself"}
 			e.cure += "; without the journal of who started it: rel rollback " + items
 		}
 	case phases.Drift:

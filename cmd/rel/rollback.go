@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -110,7 +112,14 @@ func (c *rollbackCmd) choose(ctx context.Context, h *house, p *phases.Promotion,
 	p.Plan.Targets, p.Plan.Build = serving.Targets, serving.Build
 	p.Plan.Commit, p.Plan.Subject, p.Plan.Release = release.Commit, release.Subject, release
 	p.Plan.AcceptDrift, p.Plan.Force, p.Plan.Adopt = c.AcceptDrift, c.Force, false
-	if live := ledger.Find(ledger.Live); live != nil {
+	// And so do all units that run it: the release may have come with more.
+	for _, unit := range serving.Restart {
+		if !slices.Contains(p.Plan.Restart, unit) {
+			p.Plan.Restart = append(slices.Clip(p.Plan.Restart), unit)
+		}
+	}
+	p.Plan.From = ledger.Kept
+	if live := ledger.Find(ledger.Live); live != nil && !ledger.Astray {
 		p.Plan.From = live.Origin
 	}
 	return nil
@@ -124,12 +133,21 @@ func (c *rollbackCmd) name(history machine.History, ledger *phases.Ledger) (stri
 		}
 		return "", &refusedError{Text: "there is no healthy release before the live one to go back to", Next: "rel log"}
 	}
+	if r := ledger.Find(c.ID); r != nil {
+		return r.Origin, nil
+	}
+	// Promotions of the same content are one release: the last one stands for it.
 	var names []name
-	for _, r := range ledger.Releases {
-		names = append(names, name{r.ID, r.Commit})
+	var releases []phases.Recorded
+	for _, r := range slices.Backward(ledger.Releases) {
+		if !slices.ContainsFunc(releases, func(later phases.Recorded) bool {
+			return later.Content == r.Content && strings.HasPrefix(later.Commit, c.ID)
+		}) {
+			names, releases = append(names, name{r.ID, r.Commit}), append(releases, r)
+		}
 	}
 	if i, err := match(names, c.ID); err == nil {
-		return ledger.Releases[i].Origin, nil
+		return releases[i].Origin, nil
 	}
 	to, err := find(history, c.ID)
 	if err != nil {

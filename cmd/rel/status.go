@@ -228,7 +228,7 @@ func (s *targetStatus) waiting() []string {
 	case s.Pending == "":
 		return nil
 	case s.Unguarded:
-		return []string{s.Pending + " is applied and not confirmed, and since the target was restarted nothing takes it back: rel resume " + s.Pending}
+		return []string{s.Pending + " is not confirmed, and nothing takes it back by itself: rel resume " + s.Pending}
 	}
-	return []string{s.Pending + " is applied and not confirmed; it goes back by itself if it is not in time"}
+	return []string{s.Pending + " is not confirmed; it goes back by itself if it is not in time"}
 }
