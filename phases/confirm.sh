@@ -30,10 +30,10 @@ adopt) ledger adopted "$(field ledger)" ;;
 *) ledger confirmed "$(field ledger)" ;;
 esac
 if [ "$kind" != adopt ]; then
-    manifest=$(mktemp "$MANIFEST.XXXXXX")
-    cat "$dir/manifest.env" >"$manifest"
-    chmod 0644 "$manifest"
-    mv -f "$manifest" "$MANIFEST"
+    written=$(mktemp "$MANIFEST.XXXXXX")
+    cat "$dir/manifest.env" >"$written"
+    chmod 0644 "$written"
+    mv -f "$written" "$MANIFEST"
 fi
 
 # What others have begun here is over: nothing of it is to be taken back, now or
