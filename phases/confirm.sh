@@ -29,11 +29,10 @@ case $kind in
 adopt) ledger adopted "$(field ledger)" ;;
 *) ledger confirmed "$(field ledger)" ;;
 esac
+# It is confirmed. What follows is tidying up: a failure is told, and no more.
+set +e
 if [ "$kind" != adopt ]; then
-    written=$(mktemp "$MANIFEST.XXXXXX")
-    cat "$dir/manifest.env" >"$written"
-    chmod 0644 "$written"
-    mv -f "$written" "$MANIFEST"
+    written=$(mktemp "$MANIFEST.XXXXXX") && cat "$dir/manifest.env" >"$written" && chmod 0644 "$written" && mv -f "$written" "$MANIFEST"
 fi
 
 # What others have begun here is over: nothing of it is to be taken back, now or

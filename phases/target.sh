@@ -3,6 +3,7 @@
 umask 077
 tab=$(printf '\t')
 state=/var/lib/rel/$APP
+# shellcheck disable=SC2034 # not every script needs it
 dir=$state/releases/$ID
 
 say() { printf '%s\n' "$*" >&2; }
