@@ -33,11 +33,6 @@ var (
 //go:embed start.sh
 var startScript string
 
-// settle is how long the restarted units must stay as they are before an apply
-// has succeeded: long enough for one that dies three seconds after its start to have died
-// and been restarted by systemd, whose RestartSec is 100 ms unless set.
-const settle = 4 * time.Second
-
 // jobDeadline is how long an apply or a revert is followed on the target. Each
 // unit may take five minutes to restart and one to become active.
 const jobDeadline = 25 * time.Minute
@@ -103,7 +98,7 @@ func (p *Promotion) jobRows(target Host) io.Reader {
 	rows := [][]string{
 		{"attempt", strconv.Itoa(p.Attempt)},
 		{"confirm", seconds(time.Duration(p.Plan.Confirm))},
-		{"settle", seconds(settle)},
+		{"settle", seconds(time.Duration(p.Plan.Settle))},
 		{"ledger", p.ledgerMembers()},
 		{"live", before.Live},
 	}

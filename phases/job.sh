@@ -11,8 +11,8 @@
 # The folder's file job has rows separated by tabs: attempt, confirm and settle
 # (seconds), "live <promotion>" and "was <link> <target>" (as verify saw them;
 # empty: none), "link <link> <target>", "unit <name>" in the order of restart,
-# and "ledger <JSON members>". Its file release has what is true of the release
-# itself, as receive.sh wrote it.
+# and "ledger <JSON members>". The files release and closure have what is true of
+# the release itself, as receive.sh wrote them.
 #
 # What the job leaves there: previous (written once, never again), begun (links
 # may be switched, until it is gone), armed (when the confirm window ends),

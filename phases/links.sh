@@ -67,7 +67,7 @@ unfit() {
     field link | while IFS=$tab read -r _ target; do
         [ -x "$target" ] || printf 'there is no executable %s\n' "$target"
     done | sed 1q | grep . && return
-    said=$(rows "$dir/release" path | xargs nix-store --verify-path 2>&1) && return
+    said=$(xargs nix-store --verify-path <"$dir/closure" 2>&1) && return
     path=$(printf '%s\n' "$said" | sed -n "s|.*\(/nix/store/[^' ]*\)' was modified.*|\1|p" | sed 1q)
     echo "${path:-the closure} is damaged in the store: ${said%%
 *}"

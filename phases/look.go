@@ -52,7 +52,8 @@ type Look struct {
 	Occupied []string
 	NoFolder []string
 	// Units has what systemd says of each unit, Exes the binary of its main
-	// process, Stale the same for those that belong to another release.
+	// process, Stale the same for those that belong to another release than the
+	// links do.
 	Units map[string]Unit
 	Exes  map[string]string
 	Stale map[string]string
@@ -84,18 +85,11 @@ func (u Unit) Up() bool {
 }
 
 // LookAt asks a target what it is like, for the plan's links and units. The
-// promotion id tells which apply's outcome is asked for; with a release, it is
-// the one whose processes are not stale, and not the live one.
-func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id string, release *Release) (*Look, error) {
-	wanted := map[string]string{}
-	if release != nil {
-		for i := range release.Outputs {
-			wanted[release.Outputs[i].Link] = release.Outputs[i].Target()
-		}
-	}
+// promotion id tells which apply's outcome is asked for.
+func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id string) (*Look, error) {
 	var rows [][]string
 	for _, a := range plan.Artifacts {
-		rows = append(rows, []string{"link", a.Link, wanted[a.Link]})
+		rows = append(rows, []string{"link", a.Link})
 	}
 	for _, unit := range plan.Restart {
 		rows = append(rows, []string{"unit", unit})
@@ -150,7 +144,7 @@ func parseLook(host string, a answer) (*Look, error) {
 
 // look is LookAt for the promotion itself.
 func (p *Promotion) look(ctx context.Context, host Host) (*Look, error) {
-	return LookAt(ctx, host, func(line string) { p.Line(host.Name(), line) }, &p.Plan, p.ID, p.Release())
+	return LookAt(ctx, host, func(line string) { p.Line(host.Name(), line) }, &p.Plan, p.ID)
 }
 
 // Sound reports whether the units are up, and run no other release.

@@ -1,15 +1,14 @@
 # Answer what a target is like now. It changes nothing.
 #
 # In: APP ID (of the promotion that asks), COMMIT (that it is for, if known),
-# STORE (the store's folder); rows on standard input: "link <path> <what it is
-# to point at>" (empty: what the live release has there), "unit <name>",
-# separated by tabs.
+# STORE (the store's folder); rows on standard input: "link <path>", "unit
+# <name>", separated by a tab.
 # Out: uid= user= systemd= nix= zstd= free= (KiB in the store); live= live_sha=
 # since= by=, known=yes (a release was here), recorded=<link><tab><target> of what
 # is live, by_hand=<link> that points where no release of ours would have it;
 # link=<path><tab><what it points at>, occupied=, no_folder=, unit=<name><tab><systemd's properties>,
 # exe=<unit><tab><its main process's binary>, stale=<unit><tab><the same, if
-# another release has it>; pending=, unguarded= (promotions that nothing takes
+# it is another release's>; pending=, unguarded= (promotions that nothing takes
 # back), returned=<promotion><tab><why> of those since the live one that went back;
 # begun=yes, outcome= (how this promotion's apply ended), reverted= (why it went
 # back), stuck= (what could not be put back), left= (seconds of its window),
@@ -46,7 +45,8 @@ guarded() {
         systemctl list-units --plain --no-legend "rel-guard-$APP-$1-*.timer" | grep -q .
 }
 for release in "$state"/releases/*/; do
-    release=$(basename "$release")
+    release=${release%/}
+    release=${release##*/}
     if unfinished "$state/releases/$release"; then
         echo "pending=$release"
         guarded "$release" || echo "unguarded=$release"
@@ -82,16 +82,15 @@ printf '%s\n' "$recorded" | while IFS=$tab read -r link target; do
     [ "$actual" = "$target" ] || printf '%s\n' "$kept" | grep -qxF "$link$tab$actual" || printf 'by_hand=%s\n' "$link"
 done
 
-# A process whose binary lies where another release's link led, and not where
-# one of the release's own does, was not restarted, or was started by hand.
+# A process whose binary lies where a link of some release led, and not where one
+# leads now, was not restarted, or was started by hand.
 folder() { sed -n "s|^\($STORE/[^/]*\)/.*|\1|p"; }
-others=$(cat "$state"/releases/*/release "$state"/releases/*/previous 2>/dev/null |
+once=$(cat "$state"/releases/*/release "$state"/releases/*/previous 2>/dev/null |
     sed -n "s/^link${tab}[^${tab}]*${tab}//p" | folder | sort -u)
 rows=$(cat)
-wanted=$(printf '%s\n' "$rows" | sed -n "s/^link${tab}[^${tab}]*${tab}//p" | grep . || printf '%s\n' "$recorded" | cut -f2)
-wanted=$(printf '%s\n' "$wanted" | folder)
+today=$(printf '%s\n' "$rows" | sed -n "s/^link${tab}//p" | while read -r link; do at "$link"; done | folder)
 
-printf '%s\n' "$rows" | while IFS=$tab read -r kind name _; do
+printf '%s\n' "$rows" | while IFS=$tab read -r kind name; do
     case $kind in
     link)
         if [ -L "$name" ]; then
@@ -108,7 +107,7 @@ printf '%s\n' "$rows" | while IFS=$tab read -r kind name _; do
         exe=$(readlink "/proc/${pid%% *}/exe") || continue
         printf 'exe=%s\t%s\n' "$name" "$exe"
         lies=$(printf '%s\n' "$exe" | folder)
-        if [ -n "$lies" ] && printf '%s\n' "$others" | grep -qxF "$lies" && ! printf '%s\n' "$wanted" | grep -qxF "$lies"; then
+        if [ -n "$lies" ] && printf '%s\n' "$once" | grep -qxF "$lies" && ! printf '%s\n' "$today" | grep -qxF "$lies"; then
             printf 'stale=%s\t%s\n' "$name" "$exe"
         fi
         ;;

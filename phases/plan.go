@@ -21,7 +21,10 @@ type Plan struct {
 	Artifacts []Artifact `json:"artifacts"`
 	// Restart lists the units to restart, in this order.
 	Restart []string `json:"restart,omitempty"`
-	Checks  []Check  `json:"checks,omitempty"`
+	// Settle is how long the restarted units must stay as they are before the
+	// apply has succeeded.
+	Settle Duration `json:"settle"`
+	Checks []Check  `json:"checks,omitempty"`
 	// Confirm is how long a target waits, once the release is applied, before
 	// it goes back by itself; zero turns that off.
 	Confirm Duration `json:"confirm"`

@@ -9,7 +9,7 @@
 set -eu
 if [ -n "$ID" ]; then
     rows "$dir/release" json | sed 's/^/json=/'
-    rows "$dir/release" path | sed 's/^/path=/'
+    sed 's/^/path=/' "$dir/closure"
     exit 0
 fi
 echo "live=$(live)"

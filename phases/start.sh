@@ -69,14 +69,20 @@ follow() {
     [ "$size" -le "$offset" ] || tail -c +$((offset + 1)) "$log" | head -c $((size - offset)) >&2
     offset=$size
 }
+# Whether the job still lives is looked at once a second: between its start and
+# its taking the lock it looks dead for a moment.
 quiet=0
-while [ ! -e "$end" ] && [ "$(date +%s)" -lt "$stop" ]; do
+turn=0
+while [ ! -e "$end" ]; do
     follow
-    # Between its start and its taking the lock a job looks dead for a moment.
-    if idle; then quiet=$((quiet + 1)); else quiet=0; fi
-    if [ "$quiet" -gt 40 ] && [ ! -e "$end" ]; then
-        echo "lost=yes"
-        exit 0
+    turn=$((turn + 1))
+    if [ $((turn % 4)) -eq 0 ]; then
+        if idle; then quiet=$((quiet + 1)); else quiet=0; fi
+        if [ "$quiet" -gt 10 ] && [ ! -e "$end" ]; then
+            echo "lost=yes"
+            exit 0
+        fi
+        [ "$(date +%s)" -lt "$stop" ] || break
     fi
     sleep 0.25
 done

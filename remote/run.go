@@ -36,7 +36,8 @@ type Script struct {
 // fish or csh. It first says the nonce, which ends whatever a chatty profile
 // printed, then takes from its input the environment, one NAME=value a line up
 // to an empty one, and the script's size and text. What is left of the input is
-// the script's own: read and dd take it byte by byte, and none too many.
+// the script's own: read takes it byte by byte, and coreutils' head no more than
+// it is asked for.
 //
 // The folders before PATH are where NixOS and Nix put what a login that runs
 // no profile does not find.
@@ -45,7 +46,7 @@ const bootstrap = `/bin/sh -c '` +
 	`$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL; ` +
 	`unset ENV BASH_ENV CDPATH; IFS= read -r nonce && printf "%s\n" "$nonce"; ` +
 	`while IFS= read -r pair && [ -n "$pair" ]; do export "$pair"; done; ` +
-	`IFS= read -r size; eval "$(dd bs=1 count="$size" 2>/dev/null)"'`
+	`IFS= read -r size; eval "$(head -c "$size")"'`
 
 const (
 	// answerCap is the most a script may answer: the closure of a large

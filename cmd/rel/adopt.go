@@ -59,7 +59,7 @@ func (c *startCmd) survey(ctx context.Context, h *house, p *phases.Promotion) er
 // unknown are the targets whose links nobody recorded.
 func (c *startCmd) unknown(ctx context.Context, p *phases.Promotion) (unknown []string, err error) {
 	for _, target := range p.Targets {
-		look, err := phases.LookAt(ctx, target, nil, &p.Plan, "", nil)
+		look, err := phases.LookAt(ctx, target, nil, &p.Plan, "")
 		if err != nil {
 			return nil, err
 		}

@@ -124,7 +124,7 @@ func (h *house) runs(ctx context.Context, target phases.Host, history machine.Hi
 	if open, ok := target.(*host); ok && !open.connected() {
 		return "was not reached; nothing was changed by this run"
 	}
-	look, err := phases.LookAt(ctx, target, nil, &h.work.Plan, h.work.ID, h.work.Release())
+	look, err := phases.LookAt(ctx, target, nil, &h.work.Plan, h.work.ID)
 	if err != nil {
 		return "cannot be asked any more: " + remote.Clean(err.Error())
 	}

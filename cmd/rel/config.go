@@ -58,7 +58,8 @@ type artifact struct {
 }
 
 type services struct {
-	Restart []string `toml:"restart"`
+	Restart []string        `toml:"restart"`
+	Settle  phases.Duration `toml:"settle"`
 }
 
 type checkConfig struct {
@@ -79,6 +80,10 @@ type checkConfig struct {
 	Successes   int              `toml:"successes"`
 	Deadline    *phases.Duration `toml:"deadline"`
 }
+
+// defaultSettle is long enough for a process that dies three seconds after its start
+// to have died, and been restarted by systemd, whose RestartSec is 100 ms unless set.
+const defaultSettle = 4 * time.Second
 
 // configName is the file that is looked for.
 const configName = "rel.toml"
@@ -141,7 +146,7 @@ func readConfig(name string) (*config, error) {
 func parseConfig(path string, text []byte) (*config, error) {
 	c := &config{
 		path: path, Branch: "main", OnUnhealthy: "revert", Keep: 5,
-		Confirm: phases.Duration(2 * time.Minute),
+		Confirm: phases.Duration(2 * time.Minute), Services: services{Settle: phases.Duration(defaultSettle)},
 	}
 	decoder := toml.NewDecoder(strings.NewReader(string(text)))
 	decoder.DisallowUnknownFields()

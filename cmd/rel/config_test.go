@@ -111,6 +111,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"unknown become", `app = "choiros"`, "app = \"choiros\"\nbecome = \"magic\"", []string{`target[0]: become = "magic" is not "sudo"`}},
 		{"header without a value", `name = "up"`, "name = \"up\"\nheader = \"X-Sha\"", []string{`check "up": header = "X-Sha" is not of the form "Name: value"`}},
 		{"header that is none", `name = "up"`, "name = \"up\"\nheader = \"X Sha: 1\"", []string{`header = "X Sha: 1" is not of the form`}},
+		{"no settling", `[services]`, "[services]\nsettle = \"0s\"", []string{`services.settle = "0s" is not a number of seconds`}},
 		{"a window of an hour", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"1h\"", []string{`confirm = "1h0m0s" is longer than 20m0s`}},
 		{"half a second", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"500ms\"", []string{"is not a number of seconds"}},
 	}

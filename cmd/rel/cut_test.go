@@ -273,7 +273,7 @@ func (w *world) await(host, script string) {
 			w.t.Errorf("%s: this never came true: %s", host, script)
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // plan translates the configuration. Only the commit is still open.
 func (c *config) plan() (phases.Plan, error) {
 	p := phases.Plan{
-		App: c.App, Branch: c.Branch, Manifest: c.Manifest, Restart: c.Services.Restart,
+		App: c.App, Branch: c.Branch, Manifest: c.Manifest, Restart: c.Services.Restart, Settle: c.Services.Settle,
 		Confirm: c.Confirm, OnUnhealthy: c.OnUnhealthy, Keep: c.Keep,
 		Build: phases.Site{Host: c.Build.Host, Repo: pick(c.Build.Repo, c.Repo)},
 	}

@@ -105,7 +105,7 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, history mach
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*lookTimeout)
 	defer cancel()
-	look, err := phases.LookAt(ctx, target, nil, plan, "", nil)
+	look, err := phases.LookAt(ctx, target, nil, plan, "")
 	if err != nil {
 		return s, err
 	}

@@ -76,6 +76,9 @@ func (c *config) validate() error {
 	} else if d > maxConfirm {
 		bad.add("confirm = %q is longer than %s: a release that nobody confirms has to go back while somebody remembers it", d, maxConfirm)
 	}
+	if d := time.Duration(c.Services.Settle); d < time.Second || d > time.Minute || d%time.Second != 0 {
+		bad.add("services.settle = %q is not a number of seconds up to a minute", d)
+	}
 	c.validateHosts(bad)
 	c.validateArtifacts(bad)
 	for i, unit := range c.Services.Restart {
