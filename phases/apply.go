@@ -81,7 +81,8 @@ func Apply(ctx context.Context, p *Promotion) error {
 	if len(changed) == 0 {
 		return err
 	}
-	if reverted := revertAll(ctx, p, changed, "another target failed"); reverted != nil {
+	back, reverted := revertAll(ctx, p, changed, "another target failed")
+	if !back {
 		return join([]error{err, reverted})
 	}
 	return &BackError{Err: err}
@@ -103,7 +104,7 @@ func applyTo(ctx context.Context, p *Promotion, target Host) (Outcome, error) {
 	if o.Result != "applied" {
 		return o, &ApplyError{Host: target.Name(), Outcome: o}
 	}
-	p.Note(target.Name(), fmt.Sprintf("%d links repointed, %d units restarted", len(p.Release().Outputs), len(p.Plan.Restart)))
+	p.Note(target.Name(), fmt.Sprintf("%d links repointed, %d units restarted", len(p.Release().Outputs), len(p.units(target))))
 	if p.Plan.Confirm == 0 {
 		p.Note(target.Name(), "there is no confirm window: it does not go back by itself")
 	}
@@ -121,7 +122,7 @@ func (p *Promotion) alreadyLive(ctx context.Context) ([]bool, error) {
 	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
 		look, err := p.look(ctx, target)
 		if err == nil {
-			live[i] = look.Runs(p.Release()) && look.Sound(p.Plan.Restart) && !look.Begun && look.Pending == ""
+			live[i] = look.Runs(p.Release()) && look.Sound(p.units(target)) && !look.Begun && look.Pending == ""
 		}
 		return err
 	})

@@ -20,29 +20,49 @@ result() { outcome result.json "$@"; }
 # go_back REASON: put the previous release back, and leave word of it. Fails if
 # something is not as it was.
 go_back() {
-    if restore; then rm -f "$dir/stuck" "$dir/begun"; else put "$dir/stuck" "not as before:$broken"; fi
+    if restore; then
+        rm -f "$dir/stuck" "$dir/begun"
+    else
+        put "$dir/stuck" "not as before:$broken"
+        put "$dir/begun" stuck
+    fi
+    unpublish
     ledger reverted "$(field ledger)"
     put "$dir/reverted" "$1"
     disarm
     [ -z "$broken" ]
 }
 
+# unpublish: what other scripts read is again what was live before.
+unpublish() {
+    [ -e "$dir/manifest.path" ] || return 0
+    manifest=$(cat "$dir/manifest.path")
+    if [ -e "$dir/manifest.before" ]; then
+        publish "$dir/manifest.before" "$manifest"
+    else
+        rm -f "$manifest"
+    fi
+    rm -f "$dir/manifest.path"
+}
+
 # unconfirm: going back from a release that is confirmed here, but not on every
 # target. What confirm.sh wrote down as live before is live again.
 unconfirm() {
-    mv "$dir/confirmed" "$dir/confirmed.$(date +%s)"
-    [ "$(live)" = "$ID" ] || return 0
     before=$(cat "$dir/before" 2>/dev/null)
-    if [ -n "$before" ]; then
+    if [ "$(live)" != "$ID" ]; then
+        :
+    elif [ -n "$before" ]; then
         ln -sfn "$before" "$state/live.new" && mv -fT "$state/live.new" "$state/live"
     else
         rm -f "$state/live"
     fi
+    mv "$dir/confirmed" "$dir/confirmed.$(date +%s)"
+    unpublish
     # And so are the marks of the releases that were rolled back.
     for mark in "$state"/releases/*/left; do
         if grep -qsxF "$ID" "$mark"; then rm -f "$mark"; fi
     done
-    for mark in "$state"/releases/*/"left.$ID"; do
+    for mark in "$state"/releases/*/"left.$ID" "$state"/releases/*/"begun.$ID"; do
         [ ! -e "$mark" ] || mv "$mark" "${mark%."$ID"}"
     done
     sync "$state"
@@ -57,10 +77,10 @@ give_up() {
     result stuck "$1" "$2; not as before:$broken"
 }
 
-# refuse TEXT: nothing was changed. If an earlier attempt, that was killed, had
-# begun, there is no going on from what it left: the previous release is put back.
+# refuse TEXT: nothing was changed. If an earlier attempt had begun, and died,
+# there is no going on from what it left: the previous release is put back.
 refuse() {
-    if [ -e "$dir/begun" ] && [ -z "$(overtaken)" ]; then give_up "" "$1; an earlier attempt had begun"; fi
+    if unfinished "$dir" && [ -z "$(overtaken)" ]; then give_up "" "$1; an earlier attempt had begun"; fi
     result refused "" "$1"
 }
 
@@ -70,6 +90,8 @@ permitted() {
     [ -z "$by" ] || refuse "promotion $by came after this one"
     live=$(live)
     [ "$live" = "$(field live)" ] || [ "$live" = "$ID" ] || refuse "${live:-nothing} is live since verify"
+    other=$(waiting)
+    [ -z "$other" ] || refuse "promotion $other is not confirmed yet"
     link=$(changed)
     [ -z "$link" ] || refuse "$link was changed since verify"
     fault=$(unfit)
@@ -78,11 +100,11 @@ permitted() {
 
 apply() {
     began=$(date +%s)
+    permitted
     # How an earlier attempt ended; kept under other names.
     for old in reverted armed stuck; do
         [ ! -e "$dir/$old" ] || mv "$dir/$old" "$dir/$old.$began"
     done
-    permitted
     # Nix does not sync what it copies: without this a power cut could leave a
     # link to a binary that is valid, and empty.
     sync -f /nix/store 2>/dev/null || sync
@@ -105,6 +127,7 @@ apply() {
     steady "$(field unit)" || give_up "$faulty" "$faulty did not stay up for ${settle}s"
     unit=$(stale)
     [ -z "$unit" ] || give_up "$unit" "$unit still runs the previous binary"
+    put "$dir/begun" applied || give_up "" "cannot write to $dir"
     ledger applied "$(field ledger)"
     # The window first, then the guard: there is no instant without either.
     if [ "$confirm" -gt 0 ]; then open_window "$confirm" || give_up "" "cannot arm the revert timer"; fi
@@ -113,16 +136,17 @@ apply() {
 }
 
 revert() { # reason
+    by=$(overtaken)
+    if [ -n "$by" ]; then
+        disarm
+        [ -e "$dir/begun" ] || outcome revert.json untouched "" ""
+        outcome revert.json foreign "" "$by came after it"
+    fi
     if [ -e "$dir/confirmed" ]; then unconfirm; fi
     if [ ! -e "$dir/begun" ]; then
         disarm
         [ ! -e "$dir/reverted" ] || outcome revert.json reverted "" "$(sed 1q "$dir/reverted")"
         outcome revert.json untouched "" ""
-    fi
-    by=$(overtaken)
-    if [ -n "$by" ]; then
-        disarm
-        outcome revert.json foreign "" "$by came after it"
     fi
     say "going back: $1"
     if go_back "$1"; then
@@ -137,7 +161,7 @@ revert() { # reason
 expire() {
     while rest=$(left "$dir"); do
         if [ "$rest" -gt 0 ]; then sleep "$rest" && continue; fi
-        lock 1200 || continue
+        lock 1200 || { sleep 1 && continue; }
         rest=$(left "$dir") || exit 0
         if [ -e "$dir/confirmed" ] && [ "$(live)" = "$ID" ]; then disarm && exit 0; fi
         [ "$rest" -gt 0 ] || revert "not confirmed within ${confirm}s"
@@ -148,7 +172,7 @@ expire() {
 # restarted: the machine was, and its timers are gone. A release that is wholly
 # applied gets a new window: whoever promotes it may still be there.
 restarted() {
-    if [ -e "$dir/confirmed" ] || [ ! -e "$dir/begun" ]; then disarm && exit 0; fi
+    if [ ! -e "$dir/begun" ] || { [ -e "$dir/confirmed" ] && [ "$(live)" = "$ID" ]; }; then disarm && exit 0; fi
     if [ ! -e "$dir/armed" ] || [ -n "$(overtaken)" ]; then revert "the machine was restarted during the apply"; fi
     open_window "$confirm" || revert "the machine was restarted in the confirm window"
 }
@@ -159,7 +183,8 @@ restarted() {
 lock() {
     exec 9>"$state/apply.lock"
     flock -w "$1" 9 || return 1
-    printf '%s %s\n' "$ID" "$verb" >"$state/apply.who"
+    # Without room for that it goes on all the same.
+    printf '%s %s\n' "$ID" "$verb" 2>/dev/null >"$state/apply.who" || true
 }
 
 # busy: another job has the lock. If it is of this promotion, what came of it is

@@ -3,8 +3,10 @@ package phases
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"strconv"
 	"sync"
+	"time"
 )
 
 //go:embed confirm.sh
@@ -12,6 +14,13 @@ var confirmScript string
 
 //go:embed keep.sh
 var keepScript string
+
+//go:embed prune.sh
+var pruneScript string
+
+// confirmTimeout bounds a confirmation, which an interrupt does not: it would
+// leave some targets confirmed, and others not. A job may have the lock.
+const confirmTimeout = 2 * time.Minute
 
 // UnconfirmedError says that a release could not be confirmed.
 type UnconfirmedError struct {
@@ -67,6 +76,7 @@ func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
 		over.Targets[i] = connection
 	}
 	lost, err := applied(ctx, &over)
+	ctx = context.WithoutCancel(ctx)
 	if err == nil && lost == "" {
 		lost, err = confirm(ctx, &over)
 	}
@@ -74,12 +84,24 @@ func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
 	case err != nil:
 		return &undecidedError{&UnconfirmedError{Reason: err.Error()}}
 	case lost == "":
+		prune(ctx, &over)
 		return nil
 	}
-	if err := Revert(context.WithoutCancel(ctx), p, lost); err != nil {
+	back, err := Revert(ctx, p, lost)
+	if err != nil {
 		return HostErrors{&UnconfirmedError{Reason: lost}, err}
 	}
-	return &UnconfirmedError{Reason: lost, Back: true}
+	return &UnconfirmedError{Reason: lost, Back: back}
+}
+
+// prune unpins what no one will go back to. Who cannot do it does it the next time.
+func prune(ctx context.Context, p *Promotion) {
+	_ = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
+		ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+		defer cancel()
+		_, err := ask(ctx, p, target, p.onTarget("prune.sh", pruneScript, map[string]string{"KEEP": strconv.Itoa(p.Plan.Keep)}))
+		return err
+	})
 }
 
 // confirm says why a target refused; the error is that of one that could not be
@@ -87,8 +109,11 @@ func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
 func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
 	reasons := make([]string, len(p.Targets))
 	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, confirmTimeout,
+			fmt.Errorf("%s: the confirmation took longer than %s", target.Name(), confirmTimeout))
+		defer cancel()
 		s := p.onTarget("confirm.sh", timersPart+confirmScript,
-			map[string]string{"BY": p.Operator, "MANIFEST": p.Plan.Manifest, "KEEP": strconv.Itoa(p.Plan.Keep)})
+			map[string]string{"BY": p.Operator, "MANIFEST": p.Plan.Manifest})
 		s.Stdin = p.jobRows(target)
 		a, err := ask(ctx, p, target, s)
 		switch {

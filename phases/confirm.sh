@@ -1,7 +1,7 @@
 # Make an applied release the confirmed one: compare and swap on its id.
 #
-# In: APP ID BY (the operator) MANIFEST (where other scripts read what is live)
-# KEEP (how many confirmed releases stay pinned); job rows as apply.sh has them.
+# In: APP ID BY (the operator) MANIFEST (where other scripts read what is live);
+# job rows as apply.sh has them.
 # Out: confirmed=yes, or refused= with why it cannot be.
 set -eu
 exec 9>"$state/apply.lock"
@@ -16,30 +16,37 @@ changed=$(field link | while IFS=$tab read -r link target; do
 done | sed 1q)
 [ -z "$changed" ] || { echo "refused=$changed points elsewhere" && exit 0; }
 
-# What is live until now, for an operator who has to take this back.
-[ "$live" = "$ID" ] || put "$dir/before" "$(at "$state/live")"
+# What is live until now, for an operator who has to take this back. What cannot
+# be written is refused here, and not once it is too late.
+if [ "$live" != "$ID" ]; then
+    put "$dir/before" "$(at "$state/live")"
+    if [ "$(rows "$dir/release" kind)" != adopt ]; then
+        rm -f "$dir/manifest.before"
+        [ ! -e "$MANIFEST" ] || cp "$MANIFEST" "$dir/manifest.before"
+        put "$dir/manifest.path" "$MANIFEST"
+        publish "$dir/manifest.env" "$MANIFEST" || { echo "refused=cannot write $MANIFEST" && exit 0; }
+    fi
+fi
 # A revert that fires now waits for the lock, and then finds no window.
 put "$dir/confirmed" "$(date -u +%Y-%m-%dT%H:%M:%SZ)$tab$BY"
 ln -sfn "releases/$ID" "$state/live.new"
 mv -fT "$state/live.new" "$state/live"
+# It is confirmed. What follows is tidying up: a failure is told, and no more.
+set +e
 sync "$state"
 disarm
 kind=$(rows "$dir/release" kind)
-case $kind in
-adopt) ledger adopted "$(field ledger)" ;;
+case $live,$kind in
+"$ID",*) ;;
+*,adopt) ledger adopted "$(field ledger)" ;;
 *) ledger confirmed "$(field ledger)" ;;
 esac
-# It is confirmed. What follows is tidying up: a failure is told, and no more.
-set +e
-if [ "$kind" != adopt ]; then
-    written=$(mktemp "$MANIFEST.XXXXXX") && cat "$dir/manifest.env" >"$written" && chmod 0644 "$written" && mv -f "$written" "$MANIFEST"
-fi
 
 # What others have begun here is over: nothing of it is to be taken back, now or
 # after a restart.
 for begun in "$state"/releases/*/begun; do
     other=$(dirname "$begun")
-    if [ ! -e "$begun" ] || [ "$other" = "$dir" ] || [ -e "$other/confirmed" ]; then continue; fi
+    if [ ! -e "$begun" ] || [ "$other" = "$dir" ]; then continue; fi
     mv "$begun" "$begun.$ID"
     [ ! -e "$other/armed" ] || mv "$other/armed" "$other/armed.$ID"
     forget "$(basename "$other")"
@@ -57,39 +64,5 @@ if [ "$kind" = rollback ] && [ -e "$state/releases/$from/release" ] && earlier "
 fi
 for mark in "$state"/releases/*/left; do
     if [ -e "$mark" ] && [ "$(content "${mark%/left}")" = "$mine" ]; then mv "$mark" "$mark.$ID"; fi
-done
-
-# Unpin what no one will go back to. Kept are the newest KEEP releases that were
-# confirmed, this one, the one that was live until now, whatever a link leads to,
-# and the one that a rollback would go to; which may have been let go when it was
-# not that yet. Only promotions that came before this one are touched: a later
-# one may be under way. Promotions of the same content are one release.
-until_now=$(basename "$(cat "$dir/before" 2>/dev/null || true)")
-given_up=" $(for mark in "$state"/releases/*/left; do [ ! -e "$mark" ] || content "${mark%/left}"; done | tr '\n' ' ')"
-is_in() { case $1 in *" $2 "*) return 0 ;; *) return 1 ;; esac }
-led_to() { rows "$1/release" link | while IFS=$tab read -r link target; do [ "$(at "$link")" != "$target" ] || echo yes; done | grep -q yes; }
-kept=0 seen=' ' previous=
-newest_first() {
-    for old in "$state"/releases/*/; do printf '%s %s\n' "$(epoch "$(basename "$old")")" "$(basename "$old")"; done | sort -rn | cut -d' ' -f2
-}
-for name in $(newest_first); do
-    old=$state/releases/$name
-    content=$(content "$old")
-    if [ -e "$old/confirmed" ]; then
-        if ! is_in "$seen" "$content"; then
-            kept=$((kept + 1))
-            [ "$kept" -gt "$KEEP" ] || seen="$seen$content "
-        fi
-        if [ -z "$previous" ] && earlier "$name" "$origin" && [ "$content" != "$mine" ] && ! is_in "$given_up" "$content" &&
-            [ "$(rows "$old/release" kind)" != rollback ]; then
-            previous=$name
-            pin "$name"
-        fi
-    fi
-    if ! earlier "$name" "$ID" || [ "$name" = "$previous" ] || [ "$name" = "$until_now" ] || [ "$content" = "$mine" ] ||
-        { [ -e "$old/confirmed" ] && is_in "$seen" "$content"; } || led_to "$old"; then
-        continue
-    fi
-    rm -rf "/nix/var/nix/gcroots/rel/$APP/$name"
 done
 echo "confirmed=yes"

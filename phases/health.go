@@ -119,10 +119,11 @@ func unhealthy(ctx context.Context, p *Promotion, results []Result) error {
 	if p.Plan.OnUnhealthy == "keep" {
 		return join([]error{failed, keep(ctx, p)})
 	}
-	if err := Revert(ctx, p, "unhealthy"); err != nil {
+	back, err := Revert(ctx, p, "unhealthy")
+	if err != nil {
 		return HostErrors{failed, err}
 	}
-	return &UnhealthyError{Results: results}
+	return &UnhealthyError{Results: results, Kept: !back}
 }
 
 // unitLines is how many lines of the units' journal are shown when a check
@@ -134,7 +135,7 @@ const unitLines = 30
 func showUnits(ctx context.Context, p *Promotion) {
 	_ = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
 		s := p.onTarget("journal.sh", journalScript, map[string]string{"COUNT": strconv.Itoa(unitLines)})
-		s.Stdin = lines(p.Plan.Restart)
+		s.Stdin = lines(p.units(target))
 		_, err := ask(ctx, p, target, s)
 		return err
 	})

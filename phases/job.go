@@ -107,7 +107,7 @@ func (p *Promotion) jobRows(target Host) io.Reader {
 		o := &release.Outputs[i]
 		rows = append(rows, []string{"was", o.Link, before.Links[o.Link]}, []string{"link", o.Link, o.Target()})
 	}
-	for _, unit := range p.Plan.Restart {
+	for _, unit := range p.units(target) {
 		rows = append(rows, []string{"unit", unit})
 	}
 	return table(rows...)

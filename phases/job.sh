@@ -15,7 +15,7 @@
 # the release itself, as receive.sh wrote them.
 #
 # What the job leaves there: previous (written once, never again), begun (links
-# may be switched, until it is gone), armed (when the confirm window ends),
+# may be switched, until it is gone; "applied" once they are, and all is well), armed (when the confirm window ends),
 # result.json (how the apply ended), revert.json (how a revert did), reverted
 # (why it went back), stuck (what it could not put back); each appears whole, by
 # rename. It reverts to exactly what previous says and deletes nothing.

@@ -60,6 +60,18 @@ overtaken() {
     done | sed 1q
 }
 
+# waiting: another promotion that may go back any moment, and then to what it knows.
+# A rollback passes one that nothing takes back by itself.
+waiting() {
+    kind=$(rows "$dir/release" kind)
+    for other in "$state"/releases/*/; do
+        other=${other%/}
+        if [ "$other" = "$dir" ] || ! unfinished "$other"; then continue; fi
+        if [ "$kind" = rollback ] && ! left "$other" >/dev/null; then continue; fi
+        echo "${other##*/}"
+    done | sed 1q
+}
+
 # unfit: what a link is to point at and that cannot be run, or a store path
 # whose content is not what Nix recorded: valid is not yet whole, since Nix does
 # not sync what it copies, and disks lie.
@@ -103,6 +115,9 @@ restore() {
     while IFS=$tab read -r kind name was; do
         [ "$kind" = unit ] || continue
         case $was in
+        # It was coming or going, over and over perhaps: there is no more to wait
+        # for than there was.
+        *activating) systemctl restart --no-block "$name" || broken="$broken $name" ;;
         inactive | failed)
             systemctl stop "$name" || broken="$broken $name"
             systemctl reset-failed "$name" 2>/dev/null

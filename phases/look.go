@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,6 +96,7 @@ func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id st
 	for _, unit := range plan.Restart {
 		rows = append(rows, []string{"unit", unit})
 	}
+	rows = append(rows, []string{"folder", path.Dir(plan.Manifest)})
 	out, err := host.Run(ctx, Script{
 		Name: "look.sh", Code: targetHead + lookScript, Root: true, Stdin: table(rows...), Line: line,
 		Env: map[string]string{"APP": plan.App, "ID": id, "COMMIT": plan.Commit, "STORE": storeDir},
@@ -116,11 +119,12 @@ func parseLook(host string, a answer) (*Look, error) {
 		Free: free << 10,
 		Live: a.get("live"), LiveCommit: a.get("live_sha"), By: a.get("by"), Known: a.get("known") == "yes",
 		Recorded: a.table("recorded"), ByHand: a.all("by_hand"),
-		Pending: a.get("pending"), Unguarded: a.get("unguarded") != "", RolledBack: a.get("rolled_back"), Returned: a.table("returned"),
+		RolledBack: a.get("rolled_back"), Returned: a.table("returned"),
 		Links: a.table("link"), Units: map[string]Unit{}, Exes: a.table("exe"), Stale: a.table("stale"),
 		Occupied: a.all("occupied"), NoFolder: a.all("no_folder"),
 		Begun: a.get("begun") == "yes", Reverted: a.get("reverted"), Stuck: a.get("stuck"), Newer: a.get("newer"),
 	}
+	l.Pending, l.Unguarded = pending(a)
 	l.Since, _ = time.Parse(time.RFC3339, a.get("since"))
 	left, _ := strconv.Atoi(a.get("left"))
 	l.Left = time.Duration(left) * time.Second
@@ -142,9 +146,26 @@ func parseLook(host string, a answer) (*Look, error) {
 	return l, nil
 }
 
+// pending is a promotion that waits. Of several it is one that may go back by
+// itself any moment: what goes for the others goes for it as well.
+func pending(a answer) (promotion string, unguarded bool) {
+	left := a.all("unguarded")
+	for _, promotion := range a.all("pending") {
+		if !slices.Contains(left, promotion) {
+			return promotion, false
+		}
+	}
+	return a.get("pending"), len(left) > 0
+}
+
 // look is LookAt for the promotion itself.
 func (p *Promotion) look(ctx context.Context, host Host) (*Look, error) {
 	return LookAt(ctx, host, func(line string) { p.Line(host.Name(), line) }, &p.Plan, p.ID)
+}
+
+// missing are those of the units that systemd does not know.
+func (l *Look) missing(units []string) []string {
+	return slices.DeleteFunc(slices.Clone(units), func(unit string) bool { return l.Units[unit].Loaded() })
 }
 
 // Sound reports whether the units are up, and run no other release.

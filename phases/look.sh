@@ -2,7 +2,7 @@
 #
 # In: APP ID (of the promotion that asks), COMMIT (that it is for, if known),
 # STORE (the store's folder); rows on standard input: "link <path>", "unit
-# <name>", separated by a tab.
+# <name>", "folder <path>" (that has to be there), separated by a tab.
 # Out: uid= user= systemd= nix= zstd= free= (KiB in the store); live= live_sha=
 # since= by=, known=yes (a release was here), recorded=<link><tab><target> of what
 # is live, by_hand=<link> that points where no release of ours would have it;
@@ -77,7 +77,10 @@ for begun in "$state"/releases/*/begun; do
     [ ! -e "$begun" ] || [ -e "$release/confirmed" ] || kept="$kept
 $(rows "$release/release" link)"
 done
+rows=$(cat)
 printf '%s\n' "$recorded" | while IFS=$tab read -r link target; do
+    # One that is no longer asked for is no longer our business.
+    printf '%s\n' "$rows" | grep -qxF "link$tab$link" || continue
     actual=$(at "$link")
     [ "$actual" = "$target" ] || printf '%s\n' "$kept" | grep -qxF "$link$tab$actual" || printf 'by_hand=%s\n' "$link"
 done
@@ -87,11 +90,11 @@ done
 folder() { sed -n "s|^\($STORE/[^/]*\)/.*|\1|p"; }
 once=$(cat "$state"/releases/*/release "$state"/releases/*/previous 2>/dev/null |
     sed -n "s/^link${tab}[^${tab}]*${tab}//p" | folder | sort -u)
-rows=$(cat)
 today=$(printf '%s\n' "$rows" | sed -n "s/^link${tab}//p" | while read -r link; do at "$link"; done | folder)
 
 printf '%s\n' "$rows" | while IFS=$tab read -r kind name; do
     case $kind in
+    folder) [ -d "$name" ] || printf 'no_folder=%s\n' "$name" ;;
     link)
         if [ -L "$name" ]; then
             printf 'link=%s\t%s\n' "$name" "$(readlink "$name")"

@@ -20,6 +20,8 @@ sync "$dir"
 # Who came last has the highest number, and an apply with a lower one is refused.
 (
     flock -w 60 9
+    # One that was confirmed keeps its place, whoever asks for it again.
+    [ ! -e "$dir/confirmed" ] || exit 0
     { read -r highest by <"$state/epoch"; } 2>/dev/null || highest=0
     [ "${by-}" = "$ID" ] || highest=$((highest + 1))
     put "$dir/epoch" "$highest $ID"

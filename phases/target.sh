@@ -63,7 +63,15 @@ newer() {
 # unfinished DIR: whether the promotion in DIR may have switched links here, and
 # is neither confirmed nor wholly taken back nor left as it is on purpose.
 unfinished() {
-    [ -e "$1/armed" ] || { [ -e "$1/begun" ] && [ ! -e "$1/confirmed" ] && ! grep -qs '"result":"applied"' "$1/result.json"; }
+    [ -e "$1/armed" ] || { [ -e "$1/begun" ] && [ ! -e "$1/confirmed" ] && ! grep -qx applied "$1/begun"; }
+}
+
+# publish FROM TO: what other scripts read appears whole.
+publish() {
+    written=$(mktemp "$2.XXXXXX") || return 1
+    if cat "$1" >"$written" && chmod 0644 "$written" && mv -f "$written" "$2"; then return 0; fi
+    rm -f "$written"
+    return 1
 }
 
 # ledger WHAT MEMBERS: one more line in the target's own record.

@@ -33,6 +33,14 @@ type TargetBefore struct {
 	Live   string            `json:"live,omitempty"`
 	Commit string            `json:"commit,omitempty"`
 	Links  map[string]string `json:"links"`
+	// Gone are the units of a release to go back to that are there no more.
+	Gone []string `json:"gone,omitempty"`
+}
+
+// units are those that the target restarts.
+func (p *Promotion) units(target Host) []string {
+	gone := p.Facts.Verify.Targets[target.Name()].Gone
+	return slices.DeleteFunc(slices.Clone(p.Plan.Restart), func(unit string) bool { return slices.Contains(gone, unit) })
 }
 
 // Verify makes sure that everything a promotion needs is there before the
@@ -66,8 +74,15 @@ func VerifyTargets(ctx context.Context, p *Promotion) error {
 	before := &Verified{Targets: map[string]TargetBefore{}}
 	for i, host := range p.Targets {
 		l := looks[i]
-		before.Targets[host.Name()] = TargetBefore{Live: l.Live, Commit: l.LiveCommit, Links: l.Links}
+		was := TargetBefore{Live: l.Live, Commit: l.LiveCommit, Links: l.Links}
+		if p.Plan.Release != nil {
+			was.Gone = l.missing(p.Plan.Restart)
+		}
+		before.Targets[host.Name()] = was
 		p.Note(host.Name(), "ready; "+runsNow(l))
+		for _, unit := range was.Gone {
+			p.Note(host.Name(), "unit "+unit+" is there no more, and is not restarted")
+		}
 		for _, link := range staying(l, p.Plan.Release) {
 			p.Note(host.Name(), link+" is no part of that release, and stays as it is")
 		}
@@ -124,12 +139,7 @@ func verifyCheckout(ctx context.Context, p *Promotion, host Host, repo string, b
 
 func verifyTarget(p *Promotion, host string, l *Look) error {
 	r := &Refusal{Host: host}
-	var missing []string
-	for _, unit := range p.Plan.Restart {
-		if !l.Units[unit].Loaded() {
-			missing = append(missing, unit)
-		}
-	}
+	missing := l.missing(p.Plan.Restart)
 	switch {
 	case !l.Root:
 		r.Reason, r.Thing = NotRoot, l.User
@@ -137,7 +147,8 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 		r.Reason, r.Thing = NoNix, l.NixError
 	case !l.Systemd && len(p.Plan.Restart) > 0:
 		r.Reason = NoSystemd
-	case len(missing) > 0:
+	// A release to go back to may be older than the host is.
+	case len(missing) > 0 && p.Plan.Release == nil:
 		r.Reason, r.Items = NoUnit, missing
 	case len(l.Occupied) > 0:
 		r.Reason, r.Items = Occupied, l.Occupied

@@ -3,6 +3,7 @@ package phases
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -50,21 +51,23 @@ func (p *Promotion) openWindow(ctx context.Context) (time.Time, error) {
 }
 
 // awaitReturn waits until the targets have gone back by themselves, so that
-// what is said of them in the end is true. If only some have, the others are
-// taken back: the targets are one production.
+// what is said of them in the end is true. If some have, the others are taken
+// back: the targets are one production.
 func (p *Promotion) awaitReturn(ctx context.Context, cause error) error {
 	p.Note("", "waiting for the targets to go back by themselves")
-	back := make([]bool, len(p.Targets))
+	back, confirmed := make([]bool, len(p.Targets)), make([]bool, len(p.Targets))
 	limit, cancel := context.WithTimeout(ctx, time.Duration(p.Plan.Confirm)+returnTime)
 	defer cancel()
 	_ = each(limit, p.Targets, func(ctx context.Context, i int, target Host) error {
-		for ctx.Err() == nil && !back[i] {
-			// One that cannot be asked now may be, in a moment.
-			look, err := p.look(ctx, target)
-			if err == nil && look.Live == p.ID {
-				return nil // its confirmation arrived, and the answer was lost
+		// One that ran the release before has nothing to go back to.
+		back[i] = p.Facts.Apply.Targets[target.Name()].Result == "live"
+		for ctx.Err() == nil && !back[i] && !confirmed[i] {
+			// One that cannot be asked now may be, in a moment; and one may have been
+			// confirmed, and only its answer been lost.
+			if look, err := p.look(ctx, target); err == nil {
+				back[i] = look.Reverted != "" && look.Stuck == ""
+				confirmed[i] = look.Live == p.ID
 			}
-			back[i] = err == nil && look.Reverted != "" && look.Stuck == ""
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
@@ -75,18 +78,20 @@ func (p *Promotion) awaitReturn(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	some, all := false, true
+	if !slices.Contains(confirmed, false) {
+		return nil
+	}
 	for i, target := range p.Targets {
 		if back[i] {
 			p.Note(target.Name(), "went back by itself: it was not confirmed in time")
 		}
-		some, all = some || back[i], all && back[i]
 	}
-	if some && !all {
-		if err := Revert(ctx, p, "another target went back"); err != nil {
-			return HostErrors{&UnconfirmedError{Reason: cause.Error()}, err}
-		}
-		all = true
+	if !slices.Contains(back, true) {
+		return &UnconfirmedError{Reason: cause.Error()}
+	}
+	all, err := Revert(ctx, p, "another target went back")
+	if err != nil {
+		return HostErrors{&UnconfirmedError{Reason: cause.Error()}, err}
 	}
 	return &UnconfirmedError{Reason: cause.Error(), Back: all}
 }

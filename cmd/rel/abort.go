@@ -41,7 +41,7 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 		if err := h.reach(ctx, p, machine.Rollback); err != nil && !h.reachedAny() {
 			return err
 		}
-		if err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
+		if _, err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
 			return err
 		}
 	}

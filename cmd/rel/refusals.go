@@ -59,7 +59,7 @@ func explainRefusal(r *phases.Refusal) explanation {
 		e.detail = nil
 		e.cure = "move it out of the way"
 	case phases.NoFolder:
-		on("there is no folder %s for the links", items)
+		on("there is no folder %s for the links or the manifest", items)
 		e.detail = nil
 		ssh("mkdir -p %s", strings.Join(r.Items, " "))
 	case phases.NotRoot:

@@ -60,11 +60,15 @@ func (h *house) servingPlan(history machine.History) (phases.Plan, error) {
 // ledger is what the targets know of the releases they ran. They have to agree
 // on the live one, unless the operator names the one to go to.
 func (c *rollbackCmd) ledger(ctx context.Context, p *phases.Promotion) (*phases.Ledger, error) {
-	var first *phases.Ledger
+	var first, fullest *phases.Ledger
 	for _, target := range p.Targets {
 		ledger, err := phases.ReadLedger(ctx, target, nil, p.Plan.App)
 		if err != nil {
 			return nil, err
+		}
+		// One that joined later knows less.
+		if fullest == nil || len(ledger.Releases) > len(fullest.Releases) {
+			fullest = ledger
 		}
 		if first == nil {
 			first = ledger
@@ -76,7 +80,7 @@ func (c *rollbackCmd) ledger(ctx context.Context, p *phases.Promotion) (*phases.
 			}
 		}
 	}
-	return first, nil
+	return fullest, nil
 }
 
 // choose fills in the plan: the release to go back to, with the services and
