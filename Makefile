@@ -30,7 +30,7 @@ demo: deps build
 # need the lab are skipped and say so; with CI=true nothing is skipped.
 test: deps
 	$(GO) vet ./...
-	@$(GO) test -race -count=1 -parallel 5 -timeout 20m -v ./... > test.log 2>&1; status=$$?; \
+	@$(GO) test -race -count=1 -parallel 5 -timeout 45m -v ./... > test.log 2>&1; status=$$?; \
 	    grep -E '^(ok|FAIL|panic:|\?|--- FAIL|--- SKIP)|^ +--- (FAIL|SKIP)' test.log; \
 	    grep -B1 -E '^ *--- SKIP' test.log | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: /skipped: /p' | sort | uniq -c; \
 	    if [ -n "$(CI)" ] && grep -qE '^ *--- SKIP' test.log; then echo "CI skips no test"; status=1; fi; \

@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,14 +18,29 @@ import (
 	"choir.chat/rel/remote/lab"
 )
 
-// program builds rel, for the tests that have to kill it.
+// built is rel in a folder of its own, which TestMain removes.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "rel-program-")
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+var wasBuilt atomic.Bool
+
+// program builds rel, once, for the tests that have to kill it.
 func program(t *testing.T) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "rel")
-	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	wasBuilt.Store(true)
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return name
+	return filepath.Join(dir, "rel")
 }
 
 // startAndSignal runs `rel start` and sends it a signal at the first event that

@@ -24,7 +24,13 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.Main() // a test that is killed leaves a guard, which takes its lab down
-	os.Exit(m.Run())
+	code := m.Run()
+	if wasBuilt.Load() {
+		if dir, _ := built(); dir != "" {
+			os.RemoveAll(dir)
+		}
+	}
+	os.Exit(code)
 }
 
 // world is a lab, and an operator's files for it.
