@@ -8,6 +8,8 @@
 # that came before this one are touched: a later one may be under way. Promotions
 # of the same content are one release.
 set -eu
+# The way back from it is on record by now, and pinned as that.
+rm -f "/nix/var/nix/gcroots/rel/$APP/$ID"/previous.*
 origin=$(rows "$dir/release" origin)
 mine=$(content "$dir")
 until_now=$(basename "$(cat "$dir/before" 2>/dev/null || true)")
