@@ -87,7 +87,7 @@ func (p *Promotion) found() (*Release, error) {
 // describe asks a target for the closure, and for the commit if the manifest
 // that lies there is of exactly these binaries.
 func (p *Promotion) describe(ctx context.Context, target Host, release *Release) error {
-	s := p.onTarget("adopt.sh", adoptScript, map[string]string{"MANIFEST": p.Plan.Manifest})
+	s := p.onTarget(target, "adopt.sh", adoptScript, map[string]string{"MANIFEST": p.Plan.Manifest})
 	var paths []string
 	for i := range release.Outputs {
 		paths = append(paths, release.Outputs[i].Path)

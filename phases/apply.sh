@@ -4,6 +4,7 @@ field() { rows "$dir/job" "$1"; }
 attempt=$(field attempt)
 confirm=$(field confirm)
 settle=$(field settle)
+epoch=$(field epoch)
 
 # outcome FILE RESULT UNIT TEXT: how it ended. Without room for it there is none,
 # and who waits for it learns that the job was lost.
@@ -86,8 +87,7 @@ refuse() {
 
 # permitted: refuse what this target is no longer, or not yet, right for.
 permitted() {
-    by=$(newer)
-    [ -z "$by" ] || refuse "promotion $by came after this one"
+    [ "$epoch" -ge "$(highest)" ] || refuse "another promotion has taken this target over"
     live=$(live)
     [ "$live" = "$(field live)" ] || [ "$live" = "$ID" ] || refuse "${live:-nothing} is live since verify"
     other=$(waiting)
@@ -114,6 +114,8 @@ apply() {
     if [ "$confirm" -gt 0 ]; then
         { outlast && arm guard 1800; } || refuse "cannot arm the revert timer"
     fi
+    # Of the releases here it comes last from now on, whenever it was sent.
+    [ -e "$dir/confirmed" ] || put "$dir/epoch" "$epoch $ID" || refuse "cannot write to $dir"
     put "$dir/begun" "$attempt" || refuse "cannot write to $dir"
     while IFS=$tab read -r link target; do
         point "$link" "$target" || give_up "" "cannot repoint $link"

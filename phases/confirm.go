@@ -99,7 +99,7 @@ func prune(ctx context.Context, p *Promotion) {
 	_ = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
 		ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 		defer cancel()
-		_, err := ask(ctx, p, target, p.onTarget("prune.sh", pruneScript, map[string]string{"KEEP": strconv.Itoa(p.Plan.Keep)}))
+		_, err := ask(ctx, p, target, p.onTarget(target, "prune.sh", pruneScript, map[string]string{"KEEP": strconv.Itoa(p.Plan.Keep)}))
 		return err
 	})
 }
@@ -112,7 +112,7 @@ func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, confirmTimeout,
 			fmt.Errorf("%s: the confirmation took longer than %s", target.Name(), confirmTimeout))
 		defer cancel()
-		s := p.onTarget("confirm.sh", timersPart+confirmScript,
+		s := p.onTarget(target, "confirm.sh", timersPart+confirmScript,
 			map[string]string{"BY": p.Operator, "MANIFEST": p.Plan.Manifest})
 		s.Stdin = p.jobRows(target)
 		a, err := ask(ctx, p, target, s)
@@ -133,7 +133,7 @@ func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
 // themselves.
 func keep(ctx context.Context, p *Promotion) error {
 	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
-		_, err := ask(ctx, p, target, p.onTarget("keep.sh", timersPart+keepScript, nil))
+		_, err := ask(ctx, p, target, p.onTarget(target, "keep.sh", timersPart+keepScript, nil))
 		if err == nil {
 			p.Note(target.Name(), "stays on the unhealthy release, and does not go back by itself")
 		}

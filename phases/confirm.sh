@@ -1,9 +1,10 @@
 # Make an applied release the confirmed one: compare and swap on its id.
 #
-# In: APP ID BY (the operator) MANIFEST (where other scripts read what is live);
+# In: APP ID EPOCH BY (the operator) MANIFEST (where other scripts read what is live);
 # job rows as apply.sh has them.
 # Out: confirmed=yes, or refused= with why it cannot be.
 set -eu
+fence
 exec 9>"$state/apply.lock"
 flock -w 60 9 || { echo "refused=another apply is running" && exit 0; }
 [ ! -e "$dir/reverted" ] || { sed -e 's/^/refused=it went back: /' -e 1q "$dir/reverted" && exit 0; }

@@ -129,7 +129,7 @@ type readiness struct {
 // arrival and its pinning.
 func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
 	release := p.Release()
-	s := p.onTarget("receive.sh", receiveScript, map[string]string{"STORE": storeDir})
+	s := p.onTarget(target, "receive.sh", receiveScript, map[string]string{"STORE": storeDir})
 	s.Stdin = p.releaseRows()
 	a, err := ask(ctx, p, target, s)
 	if err != nil {
@@ -219,22 +219,13 @@ func releaseDir(plan *Plan, id string) string {
 	return "/var/lib/rel/" + plan.App + "/releases/" + id
 }
 
-// copied holds while every target still has every path of the release, and no
-// other promotion has come there since.
+// copied holds while every target still has every path of the release.
 func copied(ctx context.Context, p *Promotion) (lost string, err error) {
 	reasons := make([]string, len(p.Targets))
 	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
 		missing, err := invalid(ctx, p, target, p.Release().Closure)
-		if err != nil {
-			return err
-		}
-		if len(missing) > 0 {
+		if err == nil && len(missing) > 0 {
 			reasons[i] = fmt.Sprintf("%s no longer has %s", target.Name(), missing[0])
-			return nil
-		}
-		look, err := p.look(ctx, target)
-		if err == nil && look.Newer != "" {
-			reasons[i] = fmt.Sprintf("promotion %s came to %s since", look.Newer, target.Name())
 		}
 		return err
 	})

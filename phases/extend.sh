@@ -1,8 +1,9 @@
 # Let the confirm window begin anew, while the operator is there.
 #
-# In: APP ID CONFIRM (seconds). Out: left= (seconds); nothing, if no window is
+# In: APP ID EPOCH CONFIRM (seconds). Out: left= (seconds); nothing, if no window is
 # open: the release is confirmed or kept, has gone back, or was live before.
 set -eu
+fence
 exec 9>"$state/apply.lock"
 flock -w 60 9
 [ -e "$dir/armed" ] || exit 0

@@ -134,7 +134,7 @@ const unitLines = 30
 // why a check failed is mostly there.
 func showUnits(ctx context.Context, p *Promotion) {
 	_ = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
-		s := p.onTarget("journal.sh", journalScript, map[string]string{"COUNT": strconv.Itoa(unitLines)})
+		s := p.onTarget(target, "journal.sh", journalScript, map[string]string{"COUNT": strconv.Itoa(unitLines)})
 		s.Stdin = lines(p.units(target))
 		_, err := ask(ctx, p, target, s)
 		return err

@@ -65,7 +65,11 @@ func ask(ctx context.Context, p *Promotion, host Host, s Script) (answer, error)
 	if err != nil {
 		return nil, err
 	}
-	return parseAnswer(host.Name(), s.Name, out)
+	a, err := parseAnswer(host.Name(), s.Name, out)
+	if err == nil && a.has("fenced") {
+		return nil, &HoldLostError{Host: host.Name(), Holder: parseHolder(a.get("fenced"))}
+	}
+	return a, err
 }
 
 func parseAnswer(host, script string, out []byte) (answer, error) {

@@ -58,9 +58,10 @@ func (e *LostJobError) Error() string {
 	return fmt.Sprintf("%s: the %s job ended without a result", e.Host, e.Verb)
 }
 
-// onTarget is a script that works in the app's folder on a target.
-func (p *Promotion) onTarget(name, code string, env map[string]string) Script {
-	all := map[string]string{"APP": p.Plan.App, "ID": p.ID}
+// onTarget is a script that works in the app's folder on a target, by the right
+// of the hold there.
+func (p *Promotion) onTarget(target Host, name, code string, env map[string]string) Script {
+	all := map[string]string{"APP": p.Plan.App, "ID": p.ID, "EPOCH": p.epoch(target)}
 	for key, value := range env {
 		all[key] = value
 	}
@@ -70,7 +71,7 @@ func (p *Promotion) onTarget(name, code string, env map[string]string) Script {
 // job starts the job on the target, or finds it running, follows it and
 // returns how it ended.
 func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
-	start := p.onTarget("start.sh", startScript, map[string]string{
+	start := p.onTarget(target, "start.sh", startScript, map[string]string{
 		"VERB": verb, "REASON": reason, "ATTEMPT": strconv.Itoa(p.Attempt), "LIMIT": seconds(jobDeadline),
 	})
 	start.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader("---\n"+jobScript))
@@ -97,9 +98,10 @@ func (p *Promotion) jobRows(target Host) io.Reader {
 	before := p.Facts.Verify.Targets[target.Name()]
 	rows := [][]string{
 		{"attempt", strconv.Itoa(p.Attempt)},
+		{"epoch", p.epoch(target)},
 		{"confirm", seconds(time.Duration(p.Plan.Confirm))},
 		{"settle", seconds(time.Duration(p.Plan.Settle))},
-		{"ledger", p.ledgerMembers()},
+		{"ledger", p.ledgerMembers() + `,"epoch":` + p.epoch(target)},
 		{"live", before.Live},
 	}
 	release := p.Release()
@@ -113,18 +115,27 @@ func (p *Promotion) jobRows(target Host) io.Reader {
 	return table(rows...)
 }
 
-// ledgerMembers are the JSON members that identify the promotion in the
-// target's ledger; the job adds when and what.
+// ledgerMembers are the JSON members that say, in a target's ledger, whose line it
+// is, and where the operator's journal was at that time.
 func (p *Promotion) ledgerMembers() string {
-	b, err := json.Marshal(struct {
+	line := struct {
 		Promotion string `json:"promotion"`
-		Commit    string `json:"sha"`
+		Commit    string `json:"sha,omitempty"`
 		Operator  string `json:"operator"`
-	}{p.ID, p.Release().Commit, p.Operator})
+		Anchor
+	}{Promotion: p.ID, Commit: p.Plan.Commit, Operator: p.Operator}
+	if p.Anchor != nil {
+		line.Anchor = p.Anchor()
+	}
+	b, err := json.Marshal(line)
 	if err != nil {
-		panic(err) // three strings always encode
+		panic(err) // strings and numbers always encode
 	}
 	return strings.Trim(string(b), "{}")
+}
+
+func (p *Promotion) epoch(target Host) string {
+	return strconv.FormatInt(p.Hold.epoch(target.Name()), 10)
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Round(time.Second) / time.Second)) }

@@ -8,8 +8,8 @@
 #   apply.sh boot APP ID             after a restart: the same, if the restart came
 #                                    in the midst; or open the window again
 #
-# The folder's file job has rows separated by tabs: attempt, confirm and settle
-# (seconds), "live <promotion>" and "was <link> <target>" (as verify saw them;
+# The folder's file job has rows separated by tabs: attempt, epoch, confirm and
+# settle (seconds), "live <promotion>" and "was <link> <target>" (as verify saw them;
 # empty: none), "link <link> <target>", "unit <name>" in the order of restart,
 # and "ledger <JSON members>". The files release and closure have what is true of
 # the release itself, as receive.sh wrote them.

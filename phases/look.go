@@ -69,8 +69,8 @@ type Look struct {
 	Stuck string
 	// Left is what is left of the asking promotion's confirm window.
 	Left time.Duration
-	// Newer is a promotion that came to the target after the asking one.
-	Newer string
+	// Hold is who holds the target; nil, if no one does.
+	Hold *Holder
 }
 
 // Unit is what systemd says of a unit, by its property names.
@@ -122,7 +122,7 @@ func parseLook(host string, a answer) (*Look, error) {
 		RolledBack: a.get("rolled_back"), Returned: a.table("returned"),
 		Links: a.table("link"), Units: map[string]Unit{}, Exes: a.table("exe"), Stale: a.table("stale"),
 		Occupied: a.all("occupied"), NoFolder: a.all("no_folder"),
-		Begun: a.get("begun") == "yes", Reverted: a.get("reverted"), Stuck: a.get("stuck"), Newer: a.get("newer"),
+		Begun: a.get("begun") == "yes", Reverted: a.get("reverted"), Stuck: a.get("stuck"), Hold: parseHolder(a.get("hold")),
 	}
 	l.Pending, l.Unguarded = pending(a)
 	l.Since, _ = time.Parse(time.RFC3339, a.get("since"))

@@ -12,7 +12,7 @@
 # back), returned=<promotion><tab><why> of those since the live one that went back;
 # begun=yes, outcome= (how this promotion's apply ended), reverted= (why it went
 # back), stuck= (what could not be put back), left= (seconds of its window),
-# newer= (a promotion that came after it), rolled_back= (the promotion of COMMIT
+# hold=<who holds the target>, rolled_back= (the promotion of COMMIT
 # that was).
 set -eu
 
@@ -28,6 +28,7 @@ fi
 ! command -v zstd >/dev/null 2>&1 || echo "zstd=yes"
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'
 
+holder hold
 recorded=
 if [ -e "$state/live/" ]; then
     echo "live=$(live)"
@@ -66,7 +67,6 @@ if [ -n "$ID" ]; then
     [ ! -e "$dir/reverted" ] || sed 's/^/reverted=/;1q' "$dir/reverted"
     [ ! -e "$dir/stuck" ] || sed 's/^/stuck=/;1q' "$dir/stuck"
     ! rest=$(left "$dir") || echo "left=$rest"
-    newer | sed 's/^/newer=/'
 fi
 
 # A release that was applied and kept, though it is not confirmed, is no one's

@@ -68,9 +68,14 @@ var Adopting = []Phase{
 type Promotion struct {
 	ID   string
 	Plan Plan
-	// Operator is who acts, for the targets' ledgers.
-	Operator string
-	Facts    Facts
+	// Operator is who acts, and Key the fingerprint of their SSH key, for the
+	// targets' records.
+	Operator, Key string
+	// Anchor is where the operator's journal is now; nil without one.
+	Anchor func() Anchor
+	// Hold is the right to change the targets.
+	Hold  *Hold
+	Facts Facts
 	// Build is the build host; nil in a rollback that does not need it.
 	Build Host
 	// Targets are in the plan's order.

@@ -1,6 +1,6 @@
 # Unpin what no one will go back to, once a promotion is confirmed on all targets.
 #
-# In: APP ID KEEP (how many confirmed releases stay pinned).
+# In: APP ID EPOCH KEEP (how many confirmed releases stay pinned).
 #
 # Kept are the newest KEEP releases that were confirmed, this one, the one that
 # was live until now, whatever a link leads to, and the one that a rollback would
@@ -8,6 +8,7 @@
 # that came before this one are touched: a later one may be under way. Promotions
 # of the same content are one release.
 set -eu
+fence
 # The way back from it is on record by now, and pinned as that.
 rm -f "/nix/var/nix/gcroots/rel/$APP/$ID"/previous.*
 origin=$(rows "$dir/release" origin)

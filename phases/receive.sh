@@ -1,6 +1,6 @@
 # Make a target ready to receive a release, and answer what it lacks.
 #
-# In: APP ID STORE; rows separated by tabs: "root <name> <store path>" and "path
+# In: APP ID EPOCH STORE; rows separated by tabs: "root <name> <store path>" and "path
 # <store path>", and with them what is to be known of the release here, whoever
 # asks: "origin <promotion that built it>", "sha <commit>", "kind <start,
 # rollback or adopt>", "from <promotion that it takes off>", "link <link>
@@ -8,6 +8,7 @@
 # Out: missing=, free= (KiB in the store), accept= (the compressions that can be
 # undone here, best first).
 set -eu
+fence
 mkdir -p "$dir"
 # Apart, since the paths are many, and seldom asked for.
 cat >"$dir/rows.new"
@@ -17,16 +18,8 @@ sync "$dir/closure" "$dir/release.new"
 rm -f "$dir/rows.new"
 mv -f "$dir/release.new" "$dir/release"
 sync "$dir"
-# Who came last has the highest number, and an apply with a lower one is refused.
-(
-    flock -w 60 9
-    # One that was confirmed keeps its place, whoever asks for it again.
-    [ ! -e "$dir/confirmed" ] || exit 0
-    { read -r highest by <"$state/epoch"; } 2>/dev/null || highest=0
-    [ "${by-}" = "$ID" ] || highest=$((highest + 1))
-    put "$dir/epoch" "$highest $ID"
-    put "$state/epoch" "$highest $ID"
-) 9>"$state/epoch.lock"
+# One that was confirmed keeps its place, whoever asks for it again.
+[ -e "$dir/confirmed" ] || put "$dir/epoch" "$EPOCH $ID"
 pin "$ID"
 # Not piped on: a nix-store that fails must not pass for one that misses nothing.
 missing=$(xargs nix-store --check-validity --print-invalid <"$dir/closure")

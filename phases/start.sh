@@ -1,6 +1,6 @@
 # Start the job on a target, or find it running, and follow it to its end.
 #
-# In: APP ID, VERB (apply or revert), REASON, ATTEMPT, LIMIT (seconds); on
+# In: APP ID EPOCH, VERB (apply or revert), REASON, ATTEMPT, LIMIT (seconds); on
 # standard input the job's rows, a line "---" and the job's own script. The
 # job's log goes to standard error.
 # Out: end=<result.json or revert.json>, lost=yes if the job died, held=<id> if
@@ -46,6 +46,8 @@ done
 if [ -n "$attach" ]; then
     discard
 else
+    # Not before the wait above: nobody could take over while this waits.
+    fence
     mv "$dir/job.new" "$dir/job"
     mv "$dir/apply.sh.new" "$dir/apply.sh"
     # Kept under another name: nothing that happened is overwritten.
@@ -60,8 +62,9 @@ else
             /bin/sh -c 'log=$1 && shift && exec /bin/sh "$@" 2>>"$log"' "$unit" \
             "$log" "$dir/apply.sh" "$VERB" "$APP" "$ID" "$REASON"
     else
-        setsid /bin/sh "$dir/apply.sh" "$VERB" "$APP" "$ID" "$REASON" </dev/null >/dev/null 2>>"$log" &
+        setsid /bin/sh "$dir/apply.sh" "$VERB" "$APP" "$ID" "$REASON" </dev/null >/dev/null 2>>"$log" 8>&- &
     fi
+    exec 8>&-
 fi
 
 follow() {

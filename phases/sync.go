@@ -20,13 +20,13 @@ type Synced struct {
 // leaves all of them as they were.
 func Sync(ctx context.Context, p *Promotion) error {
 	hosts, repos := p.checkouts()
-	heads := make([]string, len(hosts))
+	heads, users := make([]string, len(hosts)), make([]string, len(hosts))
 	err := each(ctx, hosts, func(ctx context.Context, i int, host Host) error {
 		a, err := ask(ctx, p, host, syncStep(p, repos[i], "look"))
 		if err != nil {
 			return err
 		}
-		heads[i] = a.get("head")
+		heads[i], users[i] = a.get("head"), a.get("user")
 		return refusedCheckout(p, host.Name(), repos[i], a)
 	})
 	if err != nil {
@@ -45,7 +45,11 @@ func Sync(ctx context.Context, p *Promotion) error {
 			p.Note(host.Name(), "already at "+p.Plan.Short())
 			return nil
 		}
-		if _, err := ask(ctx, p, host, syncStep(p, repos[i], "move")); err != nil {
+		move := syncStep(p, repos[i], "move")
+		if i > 0 {
+			move = p.fenced(host, move, users[i])
+		}
+		if _, err := ask(ctx, p, host, move); err != nil {
 			return err
 		}
 		p.Note(host.Name(), fmt.Sprintf("%s -> %s", Short(heads[i]), p.Plan.Short()))
@@ -68,6 +72,13 @@ func syncStep(p *Promotion, repo, step string) Script {
 	return Script{Name: "sync.sh", Code: syncScript, Env: map[string]string{
 		"STEP": step, "REPO": repo, "BRANCH": p.Plan.Branch, "COMMIT": p.Plan.Commit,
 	}}
+}
+
+// fenced is the move of a target's checkout, by the right of the hold. Only root
+// may see whose that is; git is run as whoever logs in there.
+func (p *Promotion) fenced(target Host, move Script, user string) Script {
+	move.Env["AS"] = user
+	return p.onTarget(target, move.Name, "fence\numask 022\n"+move.Code, move.Env)
 }
 
 // refusedCheckout is the refusal that sync.sh's answer calls for, if any.

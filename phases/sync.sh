@@ -1,7 +1,8 @@
 # Bring a checkout to exactly one commit, or say why not.
 #
 # STEP=look fetches and answers; STEP=move moves a checkout that look let pass.
-# In: STEP REPO BRANCH COMMIT. Out: head=, or refused= with item= and total=.
+# In: STEP REPO BRANCH COMMIT; AS, if this is root, and the checkout someone
+# else's. Out: head=, user=, or refused= with item= and total=.
 set -eu
 
 refuse() { # reason [command that lists items]
@@ -20,6 +21,9 @@ export GIT_TERMINAL_PROMPT=0
 export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes -o ConnectTimeout=15}"
 # Quoted names keep a newline in a file's name out of our lines.
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=true
+
+[ -z "${AS-}" ] || [ "$AS" = "$(id -un)" ] ||
+    git() { runuser -u "$AS" -- env HOME="$(getent passwd "$AS" | cut -d: -f6)" git "$@"; }
 
 cd "$REPO" 2>/dev/null || refuse no-checkout
 said=$(git rev-parse --is-inside-work-tree 2>&1) || case $said in
@@ -46,3 +50,4 @@ else
     git reset --quiet --keep "$COMMIT" >&2
 fi
 echo "head=$head"
+echo "user=$(id -un)"

@@ -54,10 +54,36 @@ left() {
     echo $((deadline - $(now)))
 }
 
-# newer: a promotion that came to this target after this one did.
-newer() {
-    { read -r highest by <"$state/epoch"; } 2>/dev/null || return 0
-    [ "$(epoch "$ID")" -ge "$highest" ] || echo "$by"
+# holding: who holds this target, in h_ and the names below; fails if no one does. A
+# hold is a symlink whose text is the hold, so that it is there whole or not at
+# all: its epoch, the promotion and its phase, the boot and uptime of the last
+# heartbeat, since when, and the operator's key and name.
+holding() {
+    h_epoch=
+    text=$(readlink "$state/hold") || return 1
+    IFS='|' read -r h_epoch h_id h_phase h_boot h_beat h_since h_key h_operator <<EOT
+$text
+EOT
+    # One from before a restart has as long from there.
+    h_age=$(now)
+    [ "$h_boot" != "$(boot)" ] || h_age=$((h_age - h_beat))
+}
+
+# holder KEY: the answer that says who holds the target.
+holder() {
+    if holding; then echo "$1=$h_epoch|$h_id|$h_phase|$h_age|$h_since|$h_key|$h_operator"; else echo "$1="; fi
+}
+
+# highest: the epoch that was granted last. What comes with an older one is stale:
+# someone else has taken the target over since.
+highest() { sed -n 's/ .*//p' "$state/epoch" 2>/dev/null | grep . || echo 0; }
+
+# fence: end here, with the answer fenced=, if EPOCH is stale. If not, none is
+# granted until this script has ended, or has closed the descriptor.
+fence() {
+    exec 8>"$state/epoch.lock"
+    flock -s -w 120 8 || { say "nobody can tell who may change this target: epoch.lock is not free" && exit 1; }
+    if [ "${EPOCH:-0}" -lt "$(highest)" ]; then holder fenced && exit 0; fi
 }
 
 # unfinished DIR: whether the promotion in DIR may have switched links here, and

@@ -13,7 +13,7 @@ arm() {
     else
         # shellcheck disable=SC2016 # the inner shell expands them
         setsid /bin/sh -c 'sleep "$1" && shift && exec /bin/sh "$@"' "rel-$1-$APP-$ID" \
-            "$2" "$dir/apply.sh" "$1" "$APP" "$ID" </dev/null >/dev/null 2>&1 9>&- &
+            "$2" "$dir/apply.sh" "$1" "$APP" "$ID" </dev/null >/dev/null 2>&1 8>&- 9>&- &
     fi
 }
 

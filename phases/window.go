@@ -19,7 +19,7 @@ const returnTime = 2 * time.Minute
 // extend lets the confirm window of a target begin anew. It returns how long
 // that is; zero, if the target does not wait to be confirmed.
 func (p *Promotion) extend(ctx context.Context, target Host) (time.Duration, error) {
-	a, err := ask(ctx, p, target, p.onTarget("extend.sh", timersPart+extendScript,
+	a, err := ask(ctx, p, target, p.onTarget(target, "extend.sh", timersPart+extendScript,
 		map[string]string{"CONFIRM": seconds(time.Duration(p.Plan.Confirm))}))
 	if err != nil {
 		return 0, err

@@ -16,7 +16,7 @@ type abortCmd struct {
 // Run ends a stopped promotion. Targets that it may have changed are put back
 // first; those that went back by themselves are left as they are.
 func (c *abortCmd) Run(ctx context.Context, h *house) error {
-	history, err := h.begin()
+	history, err := h.begin(ctx, waits{})
 	if err != nil {
 		return err
 	}
@@ -29,26 +29,38 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 	defer stop()
 	p := h.promotion()
 	p.ID, p.Plan, p.Attempt = past.ID, past.Start.Plan, past.Attempts("apply")
-	m, err := machine.Resume(h.journal, p, past, h.show)
-	if err != nil {
-		return err
-	}
 	// A later promotion went on from what this one left; putting back what was
 	// before would take that one off the targets.
-	changed := past.Touched() && history.Overtaken(past) == nil
-	if changed {
-		// A target that is down must not keep the others on the release.
-		if err := h.reach(ctx, p, machine.Rollback); err != nil && !h.reachedAny() {
+	if !past.Touched() || history.Overtaken(past) != nil {
+		m, err := machine.Resume(h.journal, p, past, h.show)
+		if err != nil {
 			return err
 		}
-		if _, err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
-			return err
-		}
+		return c.end(h, m, false)
 	}
-	if err := m.Abort(c.Message, changed); err != nil {
+	// A target that is down must not keep the others on the release.
+	if err := h.reach(ctx, p, machine.Rollback); err != nil && !h.reachedAny() {
 		return err
 	}
-	fmt.Fprintf(h.std.out, "%s %s\n", p.ID, m.State())
+	return h.holding(ctx, p, h.reached(p), func(ctx context.Context) (*machine.Machine, error) {
+		m, err := machine.Resume(h.journal, p, past, h.show)
+		if err != nil {
+			return nil, err
+		}
+		p.Hold.Account()
+		if _, err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
+			return m, err
+		}
+		return m, c.end(h, m, true)
+	})
+}
+
+// end records that the promotion is over.
+func (c *abortCmd) end(h *house, m *machine.Machine, reverted bool) error {
+	if err := m.Abort(c.Message, reverted); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.std.out, "%s %s\n", h.work.ID, m.State())
 	return h.journal.Backup()
 }
 

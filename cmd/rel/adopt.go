@@ -22,7 +22,7 @@ func (c *adoptCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.begin(); err != nil {
+	if _, err := h.begin(ctx, waits{}); err != nil {
 		return err
 	}
 	p := h.promotion()
@@ -96,7 +96,8 @@ func (h *house) offerAdoption(ctx context.Context, p *phases.Promotion, targets 
 		}
 	}
 	adopted := h.promotion()
-	adopted.Plan, adopted.Build, adopted.Targets, adopted.Operator = p.Plan, p.Build, p.Targets, p.Operator
+	adopted.Plan, adopted.Build, adopted.Targets = p.Plan, p.Build, p.Targets
+	adopted.Operator, adopted.Key = p.Operator, p.Key
 	if err := h.adopt(ctx, adopted, "before the first start"); err != nil {
 		return err
 	}

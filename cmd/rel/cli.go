@@ -19,6 +19,7 @@ type cli struct {
 	Status   statusCmd   `cmd:"" help:"Show what is live on each target against what the journal says."`
 	Adopt    adoptCmd    `cmd:"" help:"Record what the targets' links point at today as release zero, so that a rollback can come back to it."`
 	Abort    abortCmd    `cmd:"" help:"Give a stopped promotion up; what it changed on the targets is put back."`
+	Unlock   unlockCmd   `cmd:"" help:"Take the hold of the targets away from a promotion whose owner is gone."`
 }
 
 // globals are the flags of every command.

@@ -13,20 +13,23 @@ import (
 func (h *house) promote(ctx context.Context, p *phases.Promotion, start machine.Start) error {
 	h.claimed(p.ID)
 	start.Rel = h.version
-	m, err := machine.Open(h.journal, p, start, h.show)
-	if err != nil {
-		return err
+	err := h.holding(ctx, p, p.Targets, func(ctx context.Context) (*machine.Machine, error) {
+		m, err := machine.Open(h.journal, p, start, h.show)
+		if err != nil {
+			return nil, err
+		}
+		return m, h.drive(ctx, m, p)
+	})
+	if err == nil {
+		h.succeed(p)
 	}
-	if err := h.drive(ctx, m); err != nil {
-		return err
-	}
-	h.succeed(p)
-	return nil
+	return err
 }
 
 // drive takes the machine to its end and keeps the hosts' output.
-func (h *house) drive(ctx context.Context, m *machine.Machine) error {
+func (h *house) drive(ctx context.Context, m *machine.Machine, p *phases.Promotion) error {
 	defer h.watchSilence()()
+	p.Hold.Account()
 	if err := m.Run(ctx); err != nil {
 		return err
 	}
@@ -38,7 +41,7 @@ func (h *house) drive(ctx context.Context, m *machine.Machine) error {
 
 // promotion is a new one whose output goes to the printer and the log files.
 func (h *house) promotion() *phases.Promotion {
-	p := &phases.Promotion{}
+	p := &phases.Promotion{Anchor: h.anchor}
 	h.work = p
 	h.outputs = &outputs{house: h}
 	p.Line = func(host, text string) {
@@ -51,5 +54,8 @@ func (h *house) promotion() *phases.Promotion {
 // show is what the machine shows recorded events to.
 func (h *house) show(ev journal.Event) {
 	h.outputs.event(ev)
+	if hold := h.hold.Load(); ev.Kind == journal.Intent && hold != nil {
+		hold.Enter(ev.Phase)
+	}
 	h.printer.event(ev)
 }

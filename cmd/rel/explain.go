@@ -47,6 +47,10 @@ func explain(err error) explanation {
 		hosts phases.HostErrors
 		exit  *remote.ExitError
 	)
+	var lost *phases.HoldLostError
+	if errors.As(err, &lost) {
+		return explanation{code: exitHeld, what: lost.Error(), cure: "rel status, then rel resume or rel abort"}
+	}
 	if errors.As(err, &phase) && phase.Interrupted {
 		return explanation{code: exitInterrupted, what: phase.Phase + ": stopped by the operator"}
 	}
@@ -115,10 +119,13 @@ func explainOne(err error) explanation {
 		config    *configError
 		lost      *phases.LostJobError
 		revert    *phases.RevertError
+		held      *phases.HeldError
 	)
 	switch {
 	case errors.As(err, &revert):
 		return explanation{code: exitPerson, what: err.Error()}
+	case errors.As(err, &held):
+		return explainHeld(held)
 	case errors.As(err, &refusal):
 		return explainRefusal(refusal)
 	case errors.As(err, &apply):
@@ -148,6 +155,17 @@ func explainOne(err error) explanation {
 		return e
 	}
 	return explainJournal(err)
+}
+
+// explainHeld says how to get past someone who holds a target.
+func explainHeld(held *phases.HeldError) explanation {
+	unlock := "rel unlock " + held.Holder.Promotion + " -m WHY"
+	e := explanation{code: exitHeld, what: held.Error(), cure: unlock}
+	if held.Holder.Alive() {
+		e.detail = []string{"its owner is at work, or died a moment ago: a hold without heartbeats ends by itself after fifteen seconds"}
+		e.cure = "the same with --wait 10m, to wait for it; or, to take it away, " + unlock + " --force"
+	}
+	return e
 }
 
 func explainJournal(err error) explanation {
@@ -222,6 +240,9 @@ func explainApply(a *phases.ApplyError) explanation {
 	switch a.Outcome.Result {
 	case "refused":
 		e.code = exitRefused
+		if strings.Contains(a.Outcome.Text, "has taken this target over") {
+			e.code = exitHeld
+		}
 		// What verify saw is on record, and verify is done.
 		e.over = strings.Contains(a.Outcome.Text, " since verify")
 		if path, _, damaged := strings.Cut(a.Outcome.Text, " is damaged in the store"); damaged {

@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,8 @@ type house struct {
 	claimed func(promotion string)
 	release func()
 	outputs *outputs
+	// hold is the right to change the targets, while there is one.
+	hold atomic.Pointer[phases.Hold]
 	// work is the promotion at work, for the words that end a failure.
 	work   *phases.Promotion
 	asking sync.Mutex
@@ -87,11 +90,11 @@ func (h *house) claim() error {
 
 // begin readies the house for a command that goes by the journal: it claims the
 // app, and reads what happened.
-func (h *house) begin() (machine.History, error) {
+func (h *house) begin(ctx context.Context, w waits) (machine.History, error) {
 	if err := h.openJournal(); err != nil {
 		return nil, err
 	}
-	if err := h.claim(); err != nil {
+	if err := h.claimPatiently(ctx, w); err != nil {
 		return nil, err
 	}
 	history, err := h.history()
@@ -110,7 +113,7 @@ func operatorName() string {
 		}
 	}
 	host, _ := os.Hostname()
-	return remote.Clean(name + "@" + host)
+	return strings.Join(strings.Fields(remote.Clean(name+"@"+host)), " ")
 }
 
 // history reads all promotions.
@@ -170,8 +173,18 @@ func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kin
 			h.journal.Operator.Key = key
 		}
 	}
-	p.Operator = h.journal.Operator.Name
+	p.Operator, p.Key = h.journal.Operator.Name, h.journal.Operator.Key
 	return err
+}
+
+// reached are the promotion's targets that could be connected to.
+func (h *house) reached(p *phases.Promotion) (targets []phases.Host) {
+	for _, target := range p.Targets {
+		if target.(*host).connected() {
+			targets = append(targets, target)
+		}
+	}
+	return targets
 }
 
 // reachedAny reports whether any host could be connected to.

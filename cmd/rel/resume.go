@@ -6,10 +6,12 @@ import (
 	"strings"
 
 	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
 )
 
 type resumeCmd struct {
 	ID string `arg:"" optional:"" help:"Promotion; by default the only one that can be resumed."`
+	waits
 }
 
 // refusedError is a command that does not fit what the journal says.
@@ -24,7 +26,7 @@ func (e *usageError) Error() string { return e.Text }
 
 // Run goes on with a promotion.
 func (c *resumeCmd) Run(ctx context.Context, h *house) error {
-	history, err := h.begin()
+	history, err := h.begin(ctx, c.waits)
 	if err != nil {
 		return err
 	}
@@ -41,21 +43,28 @@ func (c *resumeCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, past.Start.Kind); err != nil {
 		return err
 	}
+	err = h.patiently(ctx, c.waits, p, func() error {
+		return h.holding(ctx, p, p.Targets, func(ctx context.Context) (*machine.Machine, error) { return h.resume(ctx, p, past) })
+	})
+	if err == nil {
+		h.succeed(p)
+	}
+	return err
+}
+
+// resume looks how far the promotion really is, and takes it to its end.
+func (h *house) resume(ctx context.Context, p *phases.Promotion, past *machine.Past) (*machine.Machine, error) {
 	m, err := machine.Resume(h.journal, p, past, h.show)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	h.printer.say("looking whether the hosts still are as the journal has it")
 	look, cancel := briefly(ctx, "looking at the hosts")
 	defer cancel()
 	if err := m.Look(look); err != nil {
-		return err
+		return m, err
 	}
-	if err := h.drive(ctx, m); err != nil {
-		return err
-	}
-	h.succeed(p)
-	return nil
+	return m, h.drive(ctx, m, p)
 }
 
 func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {

@@ -14,13 +14,14 @@ type rollbackCmd struct {
 	ID          string `arg:"" optional:"" help:"Promotion whose release to make live; by default the last healthy one before the live one."`
 	AcceptDrift bool   `help:"Repoint also links that someone repointed by hand."`
 	Force       bool   `help:"Restart the units even if that release is live already."`
-	Message     string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
+	waits
+	Message string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
 }
 
 // Run makes a recorded release live again. What is live, and what can be, is
 // for the targets to say: the journal here may be another operator's elder.
 func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
-	history, err := h.begin()
+	history, err := h.begin(ctx, c.waits)
 	if err != nil {
 		return err
 	}
@@ -33,15 +34,20 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
 		return err
 	}
-	if err := c.choose(ctx, h, p, history); err != nil {
-		return err
-	}
-	h.warn(&p.Plan)
-	h.printer.say(fmt.Sprintf("back to %s (%s)", p.Plan.Release.ID, p.Plan.Subject))
-	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
-		return err
-	}
-	return h.promote(ctx, p, machine.Start{Kind: machine.Rollback, Plan: p.Plan, Why: c.Message})
+	// What is live may be another once whoever holds the targets is gone.
+	serving := p.Plan
+	return h.patiently(ctx, c.waits, p, func() error {
+		p.Plan = serving
+		if err := c.choose(ctx, h, p, history); err != nil {
+			return err
+		}
+		h.warn(&p.Plan)
+		h.printer.say(fmt.Sprintf("back to %s (%s)", p.Plan.Release.ID, p.Plan.Subject))
+		if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
+			return err
+		}
+		return h.promote(ctx, p, machine.Start{Kind: machine.Rollback, Plan: p.Plan, Why: c.Message})
+	})
 }
 
 // servingPlan is the plan whose targets serve the app: that of the live

@@ -28,7 +28,8 @@ type startCmd struct {
 	AcceptDrift    bool     `help:"Repoint also links that someone repointed by hand."`
 	Again          bool     `help:"Promote a commit that was rolled back; say why with -m."`
 	Force          bool     `help:"Restart the units even if the release is live already."`
-	Message        string   `short:"m" placeholder:"WHY" help:"Why, for the audit."`
+	waits
+	Message string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
 }
 
 // commitName is a commit in full or abbreviated. Names of branches are not
@@ -49,7 +50,7 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	if err := h.claim(); err != nil {
+	if err := h.claimPatiently(ctx, c.waits); err != nil {
 		return err
 	}
 	if err := h.openPrinter(); err != nil {
@@ -64,16 +65,18 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Forward); err != nil {
 		return err
 	}
-	if err := c.pin(ctx, h, p); err != nil {
-		return err
-	}
-	if err := c.survey(ctx, h, p); err != nil {
-		return err
-	}
-	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
-		return err
-	}
-	return h.promote(ctx, p, machine.Start{Kind: machine.Forward, Plan: p.Plan, Why: c.Message})
+	return h.patiently(ctx, c.waits, p, func() error {
+		if err := c.pin(ctx, h, p); err != nil {
+			return err
+		}
+		if err := c.survey(ctx, h, p); err != nil {
+			return err
+		}
+		if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
+			return err
+		}
+		return h.promote(ctx, p, machine.Start{Kind: machine.Forward, Plan: p.Plan, Why: c.Message})
+	})
 }
 
 // plan is the configuration's, with the flags in place of its keys.

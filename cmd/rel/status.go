@@ -31,10 +31,12 @@ type targetStatus struct {
 	Journal string     `json:"journal,omitempty"`
 	// Pending is a promotion that waits for its confirmation; Unguarded says
 	// that it does not go back by itself.
-	Pending   string            `json:"pending,omitempty"`
-	Unguarded bool              `json:"unguarded,omitempty"`
-	Links     map[string]string `json:"links,omitempty"`
-	Units     map[string]string `json:"units,omitempty"`
+	Pending   string `json:"pending,omitempty"`
+	Unguarded bool   `json:"unguarded,omitempty"`
+	// Hold is who may change the target at this moment, or died a moment ago.
+	Hold  *phases.Holder    `json:"hold,omitempty"`
+	Links map[string]string `json:"links,omitempty"`
+	Units map[string]string `json:"units,omitempty"`
 	// Executables are what the units' main processes run.
 	Executables map[string]string `json:"executables,omitempty"`
 	// Back are the releases that a rollback could go to, the nearest first.
@@ -114,7 +116,7 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, history mach
 		return s, err
 	}
 	s.Live, s.Commit, s.By, s.Links = look.Live, look.LiveCommit, look.By, look.Links
-	s.Pending, s.Unguarded, s.Executables = look.Pending, look.Unguarded, look.Exes
+	s.Pending, s.Unguarded, s.Hold, s.Executables = look.Pending, look.Unguarded, look.Hold, look.Exes
 	if !look.Since.IsZero() {
 		s.Since = &look.Since
 	}
@@ -223,12 +225,16 @@ func (s *targetStatus) print(out io.Writer, history machine.History) {
 // backShown is how many ways back are shown; all of them are in the JSON.
 const backShown = 5
 
-func (s *targetStatus) waiting() []string {
+func (s *targetStatus) waiting() (notes []string) {
+	if s.Hold.Alive() {
+		notes = append(notes, "held by "+s.Hold.String())
+	}
 	switch {
 	case s.Pending == "":
-		return nil
 	case s.Unguarded:
-		return []string{s.Pending + " is not confirmed, and nothing takes it back by itself: rel resume " + s.Pending}
+		notes = append(notes, s.Pending+" is not confirmed, and nothing takes it back by itself: rel resume "+s.Pending)
+	default:
+		notes = append(notes, s.Pending+" is not confirmed; it goes back by itself if it is not in time")
 	}
-	return []string{s.Pending + " is not confirmed; it goes back by itself if it is not in time"}
+	return notes
 }

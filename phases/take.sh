@@ -1,0 +1,23 @@
+# Take the hold of a target, or say who has it.
+#
+# In: APP ID; OPERATOR, KEY (who takes it), OVER (the epoch of a hold to take
+# over although its heartbeat is fresh), LEDGER (JSON members for the target's
+# record).
+# Out: epoch= (the one granted), over=<who had it>, if it was taken over; or
+# held=<who has it>.
+set -eu
+mkdir -p "$state/releases"
+alone
+if holding && alive && [ "$h_epoch" != "$OVER" ]; then
+    holder held
+    exit 0
+fi
+replaced=
+if [ -n "$h_epoch" ]; then
+    holder over
+    replaced=",\"over\":\"$h_id\",\"of\":\"$(printf '%s' "$h_operator" | tr -d '"\\\000-\037')\""
+fi
+grant
+hold "$granted|$ID||$(boot)|$(now)|$(date -u +%Y-%m-%dT%H:%M:%SZ)|$KEY|$OPERATOR"
+ledger held "$LEDGER,\"epoch\":$granted$replaced"
+echo "epoch=$granted"
