@@ -92,7 +92,7 @@ func newMachine(recorder Recorder, table []phases.Phase, p *phases.Promotion, st
 		attempts: map[string]int{}, parts: map[string]json.RawMessage{},
 	}
 	m.fsm = newFSM(table, state, m.beforeEvent)
-	p.Note = m.note
+	p.Note, p.Pulse = m.note, new(phases.Pulse)
 	return m
 }
 
@@ -109,12 +109,19 @@ func (m *Machine) Run(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return &PhaseError{Phase: phase.Name, Attempt: m.attempts[phase.Name], Interrupted: true, Err: context.Cause(ctx)}
+			return &PhaseError{Phase: phase.Name, Attempt: m.attempts[phase.Name], Interrupted: interrupted(ctx), Err: context.Cause(ctx)}
 		}
 		if err := m.attempt(ctx, phase); err != nil {
 			return err
 		}
 	}
+}
+
+// interrupted reports whether it was the operator who ended ctx, and not a target
+// that someone else has taken over.
+func interrupted(ctx context.Context) bool {
+	var lost *phases.HoldLostError
+	return ctx.Err() != nil && !errors.As(context.Cause(ctx), &lost)
 }
 
 // next is the phase that leads on from the current state.
@@ -140,6 +147,9 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 	}
 	started := time.Now()
 	failure := m.run(ctx, phase)
+	if lost := context.Cause(ctx); failure != nil && ctx.Err() != nil && !interrupted(ctx) && !errors.Is(failure, lost) {
+		failure = errors.Join(lost, failure)
+	}
 	outcome := m.event(journal.Moved)
 	outcome.Millis = time.Since(started).Milliseconds()
 	parts, data, err := m.collect()
@@ -152,7 +162,7 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 		return nil
 	}
 	stopped := &PhaseError{Phase: phase.Name, Attempt: m.promotion.Attempt, Err: failure,
-		Interrupted: !phase.Uncut && ctx.Err() != nil && (errors.Is(failure, context.Cause(ctx)) || errors.Is(failure, context.Canceled))}
+		Interrupted: !phase.Uncut && interrupted(ctx) && (errors.Is(failure, context.Cause(ctx)) || errors.Is(failure, context.Canceled))}
 	outcome.Kind, outcome.Text = journal.Failed, failure.Error()
 	if stopped.Interrupted {
 		outcome.Kind = journal.Interrupted
@@ -178,17 +188,23 @@ func (m *Machine) run(ctx context.Context, phase *phases.Phase) (err error) {
 	if phase.Uncut {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, phase.Deadline,
-		fmt.Errorf("the %s phase took longer than %s", phase.Name, phase.Deadline))
+	outer := ctx
+	limit := m.promotion.Limit(phase)
+	deadline := time.Duration(limit.Deadline)
+	ctx, cancel := context.WithTimeoutCause(ctx, deadline,
+		fmt.Errorf("the %s phase took longer than %s", phase.Name, deadline))
 	defer cancel()
+	ctx, stop := m.promotion.Pulse.Watch(ctx, phase.Name, time.Duration(limit.Silence))
+	defer stop()
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
 	err = phase.Run(ctx, m.promotion)
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(err, context.Cause(ctx)) {
-		err = errors.Join(context.Cause(ctx), err)
+	// What ended it is the reason, and not in what way it noticed.
+	if cause := context.Cause(ctx); err != nil && outer.Err() == nil && cause != nil && !errors.Is(err, cause) {
+		err = errors.Join(cause, err)
 	}
 	return err
 }

@@ -88,8 +88,7 @@ refuse() {
 # permitted: refuse what this target is no longer, or not yet, right for.
 permitted() {
     [ "$epoch" -ge "$(highest)" ] || refuse "another promotion has taken this target over"
-    live=$(live)
-    [ "$live" = "$(field live)" ] || [ "$live" = "$ID" ] || refuse "${live:-nothing} is live since verify"
+    expected "$(field live)" || refuse "${live:-nothing} is live since verify"
     other=$(waiting)
     [ -z "$other" ] || refuse "promotion $other is not confirmed yet"
     link=$(changed)

@@ -10,8 +10,7 @@ flock -w 60 9 || { echo "refused=another apply is running" && exit 0; }
 [ ! -e "$dir/reverted" ] || { sed -e 's/^/refused=it went back: /' -e 1q "$dir/reverted" && exit 0; }
 job=$(cat)
 field() { printf '%s\n' "$job" | sed -n "s/^$1$tab//p"; }
-live=$(live)
-[ "$live" = "$(field live)" ] || [ "$live" = "$ID" ] || { echo "refused=${live:-nothing} is live since verify" && exit 0; }
+expected "$(field live)" || { echo "refused=${live:-nothing} is live since verify" && exit 0; }
 changed=$(field link | while IFS=$tab read -r link target; do
     [ "$(at "$link")" = "$target" ] || printf '%s\n' "$link"
 done | sed 1q)

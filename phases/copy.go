@@ -176,14 +176,14 @@ func relay(ctx context.Context, p *Promotion, target Host, accept string, paths 
 	var (
 		group, cut = errgroup.WithContext(ctx)
 		out, in    = io.Pipe()
-		meter      counter
+		meter      = counter{pulse: p.Pulse}
 	)
 	group.Go(func() error {
 		_, err := p.Build.Run(cut, Script{
 			Name: "export.sh", Code: exportScript, Stdin: lines(paths),
 			Env:    map[string]string{"ACCEPT": accept},
 			Stdout: io.MultiWriter(in, &meter),
-			Line:   func(line string) { p.Line(p.Build.Name(), line) },
+			Line:   p.lineOf(p.Build),
 		})
 		// With an error the import sees a broken stream, not a finished one.
 		in.CloseWithError(err)
@@ -192,7 +192,7 @@ func relay(ctx context.Context, p *Promotion, target Host, accept string, paths 
 	group.Go(func() error {
 		_, err := target.Run(cut, Script{
 			Name: "import.sh", Code: importScript, Root: true, Stdin: out, Stdout: io.Discard,
-			Line: func(line string) { p.Line(target.Name(), line) },
+			Line: p.lineOf(target),
 		})
 		out.CloseWithError(err)
 		return err
@@ -201,9 +201,14 @@ func relay(ctx context.Context, p *Promotion, target Host, accept string, paths 
 	return meter.Load(), err
 }
 
-type counter struct{ atomic.Int64 }
+// counter counts what is written to it, and takes it for a sign of life.
+type counter struct {
+	atomic.Int64
+	pulse *Pulse
+}
 
 func (c *counter) Write(b []byte) (int, error) {
+	c.pulse.Beat()
 	c.Add(int64(len(b)))
 	return len(b), nil
 }

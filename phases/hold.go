@@ -138,8 +138,10 @@ type Hold struct {
 // The first target is asked before the others: of two operators who come at once,
 // one gets it, and the other nothing.
 func Take(ctx context.Context, p *Promotion, targets []Host, mine func(*Holder) bool) (*Hold, error) {
-	h := &Hold{promotion: p, entered: make(chan struct{}), epochs: map[string]int64{}, before: map[string]*Holder{}}
-	p.Hold = h
+	// A copy: the heartbeats are beside what the phases do to theirs.
+	own := *p
+	h := &Hold{promotion: &own, entered: make(chan struct{}), epochs: map[string]int64{}, before: map[string]*Holder{}}
+	own.Hold, own.Pulse, p.Hold = h, nil, h
 	take := func(ctx context.Context, _ int, target Host) error { return h.take(ctx, target, mine) }
 	err := each(ctx, targets[:1], take)
 	if err == nil {
@@ -152,12 +154,12 @@ func Take(ctx context.Context, p *Promotion, targets []Host, mine func(*Holder) 
 	return h, nil
 }
 
-// Account notes from whom the hold was taken over. It is called once the
-// promotion's notes are recorded.
-func (h *Hold) Account() {
+// Account notes from whom the hold was taken over, once the promotion's notes are
+// recorded.
+func (h *Hold) Account(note func(host, text string)) {
 	for _, target := range h.promotion.Targets {
 		if before := h.before[target.Name()]; before != nil {
-			h.promotion.Note(target.Name(), "taken over from "+before.String())
+			note(target.Name(), "taken over from "+before.String())
 		}
 	}
 }

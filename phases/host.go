@@ -59,9 +59,10 @@ type pair struct{ key, value string }
 // refused: a host that says anything else was not understood.
 func ask(ctx context.Context, p *Promotion, host Host, s Script) (answer, error) {
 	if s.Line == nil {
-		s.Line = func(line string) { p.Line(host.Name(), line) }
+		s.Line = p.lineOf(host)
 	}
 	out, err := host.Run(ctx, s)
+	p.Pulse.Beat()
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +71,14 @@ func ask(ctx context.Context, p *Promotion, host Host, s Script) (answer, error)
 		return nil, &HoldLostError{Host: host.Name(), Holder: parseHolder(a.get("fenced"))}
 	}
 	return a, err
+}
+
+// lineOf takes the lines that the host prints.
+func (p *Promotion) lineOf(host Host) func(string) {
+	return func(line string) {
+		p.Pulse.Beat()
+		p.Line(host.Name(), line)
+	}
 }
 
 func parseAnswer(host, script string, out []byte) (answer, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -68,9 +69,55 @@ func (p *Promotion) onTarget(target Host, name, code string, env map[string]stri
 	return Script{Name: name, Code: targetHead + code, Root: true, Env: all}
 }
 
-// job starts the job on the target, or finds it running, follows it and
-// returns how it ended.
+// job starts the job on the target, or finds it running, follows it and returns how
+// it ended. A connection that is lost meanwhile does not end the job: it is looked
+// for again as long as its release may wait to be confirmed.
 func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
+	var until time.Time
+	for {
+		o, err := p.follow(ctx, target, verb, reason)
+		if !isLost(err) || ctx.Err() != nil {
+			if err == nil && !until.IsZero() && o.Result == "applied" {
+				return p.since(ctx, target, o)
+			}
+			return o, err
+		}
+		if until.IsZero() {
+			until = time.Now().Add(time.Duration(p.Plan.Confirm) + returnTime)
+			p.Note(target.Name(), "the connection was lost; the "+verb+" goes on there, and is looked for again")
+		}
+		if time.Now().After(until) {
+			return o, err
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return o, err
+		}
+	}
+}
+
+// since is what became of an apply after its job had ended, while nobody looked.
+func (p *Promotion) since(ctx context.Context, target Host, o Outcome) (Outcome, error) {
+	look, err := p.look(ctx, target)
+	if err == nil && look.Reverted != "" {
+		o.Result, o.Text = "reverted", look.Reverted
+	}
+	if err == nil && look.Stuck != "" {
+		o.Result, o.Text = "stuck", look.Stuck
+	}
+	return o, err
+}
+
+// isLost reports whether it was the connection that failed, and not what was
+// done through it.
+func isLost(err error) bool {
+	var lost interface{ Lost() bool }
+	return errors.As(err, &lost) && lost.Lost()
+}
+
+// follow is job over one connection.
+func (p *Promotion) follow(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
 	start := p.onTarget(target, "start.sh", startScript, map[string]string{
 		"VERB": verb, "REASON": reason, "ATTEMPT": strconv.Itoa(p.Attempt), "LIMIT": seconds(jobDeadline),
 	})

@@ -160,7 +160,7 @@ func pending(a answer) (promotion string, unguarded bool) {
 
 // look is LookAt for the promotion itself.
 func (p *Promotion) look(ctx context.Context, host Host) (*Look, error) {
-	return LookAt(ctx, host, func(line string) { p.Line(host.Name(), line) }, &p.Plan, p.ID)
+	return LookAt(ctx, host, p.lineOf(host), &p.Plan, p.ID)
 }
 
 // missing are those of the units that systemd does not know.

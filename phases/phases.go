@@ -36,16 +36,17 @@ type Phase struct {
 	// Uncut phases are finished, not stopped, when the operator interrupts:
 	// a target must not be left between two releases.
 	Uncut bool
-	// Deadline bounds one attempt at the phase.
-	Deadline time.Duration
+	// Deadline bounds one attempt at the phase, and Silence how long no host may be
+	// heard of meanwhile; zero, where each question has a deadline of its own.
+	Deadline, Silence time.Duration
 }
 
 // Forward takes a new commit live.
 var Forward = []Phase{
-	{Name: "sync", State: "synced", Run: Sync, Deadline: 10 * time.Minute},
-	{Name: "verify", State: "verified", Run: Verify, Deadline: 5 * time.Minute},
-	{Name: "build", State: "built", Run: Build, Holds: built, Deadline: 3 * time.Hour},
-	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour},
+	{Name: "sync", State: "synced", Run: Sync, Deadline: 10 * time.Minute, Silence: 5 * time.Minute},
+	{Name: "verify", State: "verified", Run: Verify, Deadline: 5 * time.Minute, Silence: 2 * time.Minute},
+	{Name: "build", State: "built", Run: Build, Holds: built, Deadline: 3 * time.Hour, Silence: time.Hour},
+	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour, Silence: 10 * time.Minute},
 	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
 	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
 }
@@ -53,8 +54,8 @@ var Forward = []Phase{
 // Back makes a recorded release live again. It needs neither the origin nor,
 // unless the release was collected on a target, the build host.
 var Back = []Phase{
-	{Name: "verify", State: "verified", Run: VerifyTargets, Deadline: 5 * time.Minute},
-	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour},
+	{Name: "verify", State: "verified", Run: VerifyTargets, Deadline: 5 * time.Minute, Silence: 2 * time.Minute},
+	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour, Silence: 10 * time.Minute},
 	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
 	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
 }
@@ -86,6 +87,8 @@ type Promotion struct {
 	Note func(host, text string)
 	// Line takes a line that a host printed.
 	Line func(host, line string)
+	// Pulse is told whenever a host is heard of.
+	Pulse *Pulse
 }
 
 // site is the plan's entry for target i.

@@ -31,6 +31,8 @@ type Plan struct {
 	// OnUnhealthy says what becomes of a release that fails its checks:
 	// "revert" or "keep".
 	OnUnhealthy string `json:"on_unhealthy"`
+	// Limits bound the phases that are named, in place of the phases' own.
+	Limits map[string]Limit `json:"limits,omitempty"`
 	// Keep is how many healthy releases stay pinned on each target.
 	Keep int `json:"keep"`
 	// AllowDowngrade lets a commit pass that the live one does not lead to,

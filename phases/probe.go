@@ -40,10 +40,9 @@ func (e *unreachedError) Unwrap() error { return e.error }
 // asked: a lost connection has the method Lost, and a name that nobody knows, or
 // a network without a way there, is not the release's doing.
 func verdictOf(err error) Verdict {
-	var lost interface{ Lost() bool }
 	var name *net.DNSError
 	var unreached *unreachedError
-	if errors.As(err, &lost) && lost.Lost() || errors.As(err, &name) || errors.As(err, &unreached) ||
+	if isLost(err) || errors.As(err, &name) || errors.As(err, &unreached) ||
 		errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
 		return Inconclusive
 	}

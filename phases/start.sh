@@ -22,12 +22,14 @@ discard() { rm -f "$dir/job.new" "$dir/apply.sh.new"; }
 
 touch "$log"
 offset=0
+# over: whether this attempt has run to its end while nobody looked.
+over() { [ "$VERB" = apply ] && grep -qs "{\"attempt\":$ATTEMPT," "$end"; }
 stop=$(($(date +%s) + LIMIT))
 # A revert waits for the lock by itself. An apply that runs is the one to follow;
 # one that is being reverted has to end before the next can begin.
 attach=
 others=0
-while [ "$VERB" = apply ] && ! idle && [ "$(date +%s)" -lt "$stop" ]; do
+while [ "$VERB" = apply ] && ! over && ! idle && [ "$(date +%s)" -lt "$stop" ]; do
     read -r who doing <"$state/apply.who" || true
     if [ "$who" != "$ID" ]; then
         # A job that has just taken the lock may not have signed yet.
@@ -43,7 +45,7 @@ while [ "$VERB" = apply ] && ! idle && [ "$(date +%s)" -lt "$stop" ]; do
     fi
     sleep 0.25
 done
-if [ -n "$attach" ]; then
+if [ -n "$attach" ] || over; then
     discard
 else
     # Not before the wait above: nobody could take over while this waits.

@@ -40,6 +40,13 @@ pin() {
 # live: the promotion that is live and confirmed; nothing before there is one.
 live() { basename "$(at "$state/live")"; }
 
+# expected WAS: whether live is what verify saw, or this very release, whoever has
+# made it live since. live is set.
+expected() {
+    live=$(live)
+    [ "$live" = "$1" ] || [ "$live" = "$ID" ] || { [ -n "$live" ] && [ "$(content "$state/live")" = "$(content "$dir")" ]; }
+}
+
 # now: seconds since the machine came up. No clock that is set moves it.
 now() { cut -d. -f1 /proc/uptime; }
 

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -136,6 +137,10 @@ func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	return nil, &LostError{Host: h.name, Err: err}
 }
 
+// sessionTimeout bounds the opening of a session and the start of its command.
+// Neither runs anything of ours: a host that takes longer answers nothing at all.
+const sessionTimeout = 45 * time.Second
+
 // session opens a session once one of the connection's slots is free.
 func (h *Host) session(ctx context.Context) (*ssh.Session, func(), error) {
 	select {
@@ -144,16 +149,43 @@ func (h *Host) session(ctx context.Context) (*ssh.Session, func(), error) {
 		return nil, nil, context.Cause(ctx)
 	}
 	free := func() { <-h.slots }
+	var session *ssh.Session
 	// NewSession waits for the host without a deadline (golang/go#26643).
-	stop := context.AfterFunc(ctx, func() { h.conn.Close() })
-	session, err := h.client.NewSession()
-	if !stop() {
-		free()
-		return nil, nil, context.Cause(ctx)
-	}
+	err := h.bounded(ctx, "opening a session", func() (err error) {
+		session, err = h.client.NewSession()
+		return err
+	})
 	if err != nil {
 		free()
-		return nil, nil, &LostError{Host: h.name, Err: err}
+		return nil, nil, h.unsent(ctx, err)
 	}
 	return session, free, nil
+}
+
+// unsent is the error of what failed before anything was sent.
+func (h *Host) unsent(ctx context.Context, err error) error {
+	var refused *ssh.OpenChannelError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &refused):
+		return fmt.Errorf("%s: its sshd opens no more sessions (MaxSessions): %s", h.name, Clean(refused.Message))
+	}
+	// What cannot open a session is of no use any more.
+	h.conn.Close()
+	<-h.done
+	return &LostError{Host: h.name, Err: err, Unsent: true}
+}
+
+// bounded runs what waits for the host, and closes the connection if that takes
+// too long or ctx ends.
+func (h *Host) bounded(ctx context.Context, what string, fn func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sessionTimeout, fmt.Errorf("%s took longer than %s", what, sessionTimeout))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { h.conn.Close() })
+	err := fn()
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	return err
 }

@@ -13,7 +13,9 @@
 package remote
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -39,6 +41,8 @@ func (e *ExitError) Error() string {
 type LostError struct {
 	Host string
 	Err  error
+	// Unsent says that nothing of the script had been sent: it may be tried again.
+	Unsent bool
 }
 
 func (e *LostError) Error() string {
@@ -74,6 +78,16 @@ func (e *DialError) Error() string {
 }
 
 func (e *DialError) Unwrap() error { return e.Err }
+
+// Lost is as that of a LostError.
+func (e *DialError) Lost() bool { return true }
+
+// Fleeting reports whether the next attempt may well succeed. A name that does not
+// exist will not do so in a moment.
+func (e *DialError) Fleeting() bool {
+	var name *net.DNSError
+	return !errors.As(e.Err, &name) || !name.IsNotFound
+}
 
 // AuthError says that a host was reached and let none of our keys in.
 type AuthError struct {

@@ -88,7 +88,7 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 	if err != nil {
 		return nil, &LostError{Host: h.name, Err: err}
 	}
-	if err := session.Start(h.command(&s)); err != nil {
+	if err := h.bounded(ctx, "starting "+s.Name, func() error { return session.Start(h.command(&s)) }); err != nil {
 		return nil, &LostError{Host: h.name, Err: err}
 	}
 	go func() {

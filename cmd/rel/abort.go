@@ -47,7 +47,7 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 		if err != nil {
 			return nil, err
 		}
-		p.Hold.Account()
+		p.Hold.Account(p.Note)
 		if _, err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
 			return m, err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -31,6 +32,7 @@ type config struct {
 	Artifact    []artifact      `toml:"artifact"`
 	Services    services        `toml:"services"`
 	Check       []checkConfig   `toml:"check"`
+	Limit       limitsConfig    `toml:"limit"`
 
 	// path is the file it was read from.
 	path string
@@ -60,6 +62,29 @@ type artifact struct {
 type services struct {
 	Restart []string        `toml:"restart"`
 	Settle  phases.Duration `toml:"settle"`
+}
+
+// limitsConfig bounds the phases, by their names.
+type limitsConfig struct {
+	Sync   limitConfig `toml:"sync"`
+	Verify limitConfig `toml:"verify"`
+	Build  limitConfig `toml:"build"`
+	Copy   limitConfig `toml:"copy"`
+	Apply  limitConfig `toml:"apply"`
+	Health limitConfig `toml:"health"`
+}
+
+type limitConfig struct {
+	Deadline *phases.Duration `toml:"deadline"`
+	Silence  *phases.Duration `toml:"silence"`
+}
+
+// limits are those that the file sets, by phase.
+func (l *limitsConfig) limits() map[string]limitConfig {
+	all := map[string]limitConfig{"sync": l.Sync, "verify": l.Verify, "build": l.Build,
+		"copy": l.Copy, "apply": l.Apply, "health": l.Health}
+	maps.DeleteFunc(all, func(_ string, limit limitConfig) bool { return limit == limitConfig{} })
+	return all
 }
 
 type checkConfig struct {

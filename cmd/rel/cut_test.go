@@ -60,6 +60,13 @@ func (w *world) interruptAt(rel, command string, at func(journal.Event) bool) {
 
 func (w *world) signal(rel, command string, sig syscall.Signal, at func(journal.Event) bool) (code int, said string) {
 	w.t.Helper()
+	return w.process(rel, command, at, func(cmd *exec.Cmd) { _ = cmd.Process.Signal(sig) })
+}
+
+// process runs rel in a process of its own and calls fn at the first event that
+// fits.
+func (w *world) process(rel, command string, at func(journal.Event) bool, fn func(*exec.Cmd)) (code int, said string) {
+	w.t.Helper()
 	cmd := exec.CommandContext(w.t.Context(), rel, command, "--progress=json",
 		"--config", w.config, "--journal", w.journal, "--ssh-config", w.SSHConfigPath())
 	var talk strings.Builder
@@ -71,22 +78,22 @@ func (w *world) signal(rel, command string, sig syscall.Signal, at func(journal.
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	sent := false
+	met := false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var ev journal.Event
 		if err := json.Unmarshal(lines.Bytes(), &ev); err != nil {
 			w.t.Fatalf("%s: %v", lines.Text(), err)
 		}
-		if !sent && at(ev) {
-			sent = true
-			_ = cmd.Process.Signal(sig)
+		if !met && at(ev) {
+			met = true
+			fn(cmd)
 		}
 	}
 	_ = cmd.Wait()
-	if !sent {
-		w.t.Fatalf("the moment to send %s never came:\n%s", sig, talk.String())
+	if !met {
+		w.t.Fatalf("the moment never came:\n%s", talk.String())
 	}
-	w.t.Logf("rel %s, %s: exit %d\n%s", command, sig, cmd.ProcessState.ExitCode(), talk.String())
+	w.t.Logf("rel %s, a process: exit %d\n%s", command, cmd.ProcessState.ExitCode(), talk.String())
 	return cmd.ProcessState.ExitCode(), talk.String()
 }
 

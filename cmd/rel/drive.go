@@ -29,7 +29,7 @@ func (h *house) promote(ctx context.Context, p *phases.Promotion, start machine.
 // drive takes the machine to its end and keeps the hosts' output.
 func (h *house) drive(ctx context.Context, m *machine.Machine, p *phases.Promotion) error {
 	defer h.watchSilence()()
-	p.Hold.Account()
+	p.Hold.Account(p.Note)
 	if err := m.Run(ctx); err != nil {
 		return err
 	}

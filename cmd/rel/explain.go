@@ -120,12 +120,15 @@ func explainOne(err error) explanation {
 		lost      *phases.LostJobError
 		revert    *phases.RevertError
 		held      *phases.HeldError
+		silence   *phases.SilenceError
 	)
 	switch {
 	case errors.As(err, &revert):
 		return explanation{code: exitPerson, what: err.Error()}
 	case errors.As(err, &held):
 		return explainHeld(held)
+	case errors.As(err, &silence):
+		return explanation{code: exitUnreachable, what: err.Error(), cure: "limit." + silence.Phase + ".silence in rel.toml, if it may take that long"}
 	case errors.As(err, &refusal):
 		return explainRefusal(refusal)
 	case errors.As(err, &apply):

@@ -2,8 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
@@ -16,83 +22,140 @@ type host struct {
 	dialer *remote.Dialer
 	// become is how a login that is not root's becomes root.
 	become string
+	// say tells the operator what is tried again.
+	say func(string)
 
-	mu   sync.Mutex
-	open *remote.Host
+	// dialling is for one at a time; whoever waits for it may give up.
+	dialling chan struct{}
+	open     atomic.Pointer[remote.Host]
 }
 
 var _ phases.Host = (*host)(nil)
 
+// host is the remote host of that name, not connected yet.
+func (h *house) host(dialer *remote.Dialer, name, become string) *host {
+	host := &host{name: name, dialer: dialer, become: become, dialling: make(chan struct{}, 1), say: func(text string) {
+		if h.printer != nil {
+			h.printer.say(text)
+		}
+	}}
+	h.hosts = append(h.hosts, host)
+	return host
+}
+
 func (h *host) Name() string { return h.name }
 
+const (
+	// firstDials is how often a host is dialled that was not reached yet: it may
+	// be starting, but mostly it is the wrong one.
+	firstDials = 2
+	// moreDials is how often it is when its connection was lost: a laptop that
+	// changes its network takes a while.
+	moreDials = 6
+	// sendings is how often what was surely not sent is.
+	sendings = 3
+)
+
+// connect returns the open connection, or opens one.
 func (h *host) connect(ctx context.Context) (*remote.Host, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.open != nil && !h.open.Closed() {
-		return h.open, nil
+	select {
+	case h.dialling <- struct{}{}:
+		defer func() { <-h.dialling }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	open, err := h.dialer.Dial(ctx, h.name)
+	open := h.open.Load()
+	if open != nil && !open.Closed() {
+		return open, nil
+	}
+	tries := uint(firstDials)
+	if open != nil {
+		tries = moreDials
+	}
+	try := 1
+	open, err := backoff.Retry(ctx, func() (*remote.Host, error) { return h.dial(ctx) },
+		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, MaxInterval: 15 * time.Second}),
+		backoff.WithMaxTries(tries), backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, wait time.Duration) {
+			try++
+			h.say(fmt.Sprintf("%v; trying again in %s (%d of %d)", err, wait.Round(time.Second), try, tries))
+		}))
 	if err != nil {
 		return nil, err
 	}
 	open.Sudo = h.become == "sudo"
-	h.open = open
+	h.open.Store(open)
 	return open, nil
 }
 
-func (h *host) Run(ctx context.Context, s phases.Script) ([]byte, error) {
-	open, err := h.connect(ctx)
-	if err != nil {
-		return nil, err
+// dial dials once. Only what may be otherwise in a moment is worth another try.
+func (h *host) dial(ctx context.Context) (*remote.Host, error) {
+	open, err := h.dialer.Dial(ctx, h.name)
+	var unreached *remote.DialError
+	if err != nil && (!errors.As(err, &unreached) || !unreached.Fleeting()) {
+		return nil, backoff.Permanent(err)
 	}
-	return open.Run(ctx, remote.Script(s))
+	return open, err
+}
+
+// through does what needs the connection, and does it again where it is certain
+// that nothing of it was sent.
+func (h *host) through(ctx context.Context, fn func(*remote.Host) error) error {
+	for try := 1; ; try++ {
+		open, err := h.connect(ctx)
+		if err != nil {
+			return err
+		}
+		err = fn(open)
+		var lost *remote.LostError
+		if !errors.As(err, &lost) || !lost.Unsent || try == sendings {
+			return err
+		}
+		h.say(lost.Error() + "; nothing was sent, connecting again")
+	}
+}
+
+func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error) {
+	err = h.through(ctx, func(open *remote.Host) (err error) {
+		out, err = open.Run(ctx, remote.Script(s))
+		return err
+	})
+	return out, err
 }
 
 func (h *host) Upload(ctx context.Context, path string, data []byte, mode uint32) error {
-	open, err := h.connect(ctx)
-	if err != nil {
-		return err
-	}
-	return open.Upload(ctx, path, data, mode)
+	return h.through(ctx, func(open *remote.Host) error { return open.Upload(ctx, path, data, mode) })
 }
 
-func (h *host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	open, err := h.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return open.DialContext(ctx, network, addr)
+func (h *host) DialContext(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	err = h.through(ctx, func(open *remote.Host) (err error) {
+		conn, err = open.DialContext(ctx, network, addr)
+		return err
+	})
+	return conn, err
 }
 
 // Redial opens a second connection, beside the one that is open.
 func (h *host) Redial(ctx context.Context) (phases.Connection, error) {
-	fresh := &host{name: h.name, dialer: h.dialer, become: h.become}
+	fresh := &host{name: h.name, dialer: h.dialer, become: h.become, say: h.say, dialling: make(chan struct{}, 1)}
 	_, err := fresh.connect(ctx)
 	return fresh, err
 }
 
 // connected reports whether the host was reached in this run.
-func (h *host) connected() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.open != nil
-}
+func (h *host) connected() bool { return h.open.Load() != nil }
 
 func (h *host) key() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.open == nil {
-		return ""
+	if open := h.open.Load(); open != nil {
+		return open.Key()
 	}
-	return h.open.Key()
+	return ""
 }
 
 // Close ends the connection.
 func (h *host) Close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.open != nil {
-		h.open.Close()
+	if open := h.open.Load(); open != nil {
+		open.Close()
 	}
 }
 

@@ -155,17 +155,15 @@ func (h *house) close() {
 // promotion. A rollback reaches for the build host only when it needs it.
 func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kind) error {
 	dialer := h.dialer()
-	build := &host{name: p.Plan.Build.Host, dialer: dialer}
-	h.hosts = append(h.hosts, build)
+	build := h.host(dialer, p.Plan.Build.Host, "")
 	p.Build, p.Targets = build, nil
 	var now []*host
 	if kind == machine.Forward {
 		now = append(now, build)
 	}
 	for _, site := range p.Plan.Targets {
-		target := &host{name: site.Host, dialer: dialer, become: site.Become}
-		h.hosts, now = append(h.hosts, target), append(now, target)
-		p.Targets = append(p.Targets, target)
+		target := h.host(dialer, site.Host, site.Become)
+		p.Targets, now = append(p.Targets, target), append(now, target)
 	}
 	err := connectAll(ctx, now)
 	for _, host := range now {

@@ -49,6 +49,13 @@ func (o *outputs) event(ev journal.Event) {
 	}
 }
 
+// current is the phase that is at work; empty before the first.
+func (o *outputs) current() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.phase
+}
+
 func (o *outputs) line(promotion, host, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -27,6 +27,12 @@ func (c *config) plan() (phases.Plan, error) {
 	for _, a := range c.Artifact {
 		p.Artifacts = append(p.Artifacts, phases.Artifact(a))
 	}
+	for phase, limit := range c.Limit.limits() {
+		if p.Limits == nil {
+			p.Limits = map[string]phases.Limit{}
+		}
+		p.Limits[phase] = phases.Limit{Deadline: duration(limit.Deadline, 0), Silence: duration(limit.Silence, 0)}
+	}
 	for i := range c.Check {
 		check, err := c.Check[i].plan(filepath.Dir(c.path))
 		if err != nil {

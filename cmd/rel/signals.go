@@ -8,8 +8,6 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-
-	"choir.chat/rel/phases"
 )
 
 // errInterrupted is the cause of a context that the operator ended.
@@ -39,7 +37,7 @@ func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
 				}
 				os.Exit(exitInterrupted)
 			}
-			h.printer.say(stopText(h.work))
+			h.printer.say(h.stopText())
 			cancel(errInterrupted)
 		}
 	}()
@@ -53,9 +51,17 @@ func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-func stopText(p *phases.Promotion) string {
-	if p == nil || p.ID == "" {
-		return "stopping; nothing has begun"
+// stopText says where an interrupt stops the promotion.
+func (h *house) stopText() string {
+	phase := ""
+	if h.outputs != nil {
+		phase = h.outputs.current()
 	}
-	return "stopping at the next safe point: an apply is finished first, everything else stops here (again: leave at once)"
+	switch phase {
+	case "":
+		return "stopping; nothing has begun"
+	case "apply":
+		return "stopping once the apply is finished, which is not cut, and before health (again: leave at once)"
+	}
+	return "stopping in " + phase + "; what it has begun on a target is finished (again: leave at once)"
 }

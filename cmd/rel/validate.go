@@ -85,7 +85,28 @@ func (c *config) validate() error {
 		bad.match(fmt.Sprintf("services.restart[%d]", i), unit, unitName)
 	}
 	c.validateChecks(bad)
+	c.validateLimits(bad)
 	return errors.Join(bad.list...)
+}
+
+// minLimit is the least that a phase may be given: below, a slow handshake would
+// end it.
+const minLimit = 10 * time.Second
+
+func (c *config) validateLimits(bad *complaints) {
+	for phase, limit := range c.Limit.limits() {
+		least := minLimit
+		// As long as a target waits to be confirmed, somebody has to be there.
+		if phase == "health" {
+			least = max(least, time.Duration(c.Confirm))
+		}
+		if d := limit.Deadline; d != nil && time.Duration(*d) < least {
+			bad.add("limit.%s.deadline = %q is shorter than %s", phase, time.Duration(*d), least)
+		}
+		if d := limit.Silence; d != nil && time.Duration(*d) < minLimit {
+			bad.add("limit.%s.silence = %q is shorter than %s", phase, time.Duration(*d), minLimit)
+		}
+	}
 }
 
 func (c *config) validateHosts(bad *complaints) {
