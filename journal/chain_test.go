@@ -109,6 +109,14 @@ func rewrite(events *bbolt.Bucket, seq int64, change func(*Event), rehash bool) 
 	return events.Put(seqKey(seq), append(hash[:], body...))
 }
 
+// spoil changes a word of a record, as damage would: the hash stays.
+func spoil(t *testing.T, path string, seq int64) {
+	t.Helper()
+	edit(t, path, func(tx *bbolt.Tx) error {
+		return rewrite(tx.Bucket(bucketEvents), seq, func(ev *Event) { ev.Text = "forged" }, false)
+	})
+}
+
 // Nothing is chained to a record that is not sound: what follows it would be
 // worth nothing.
 func TestChainIsNotContinuedAfterADamagedEnd(t *testing.T) {

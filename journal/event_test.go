@@ -32,7 +32,7 @@ func TestEventIsReadBackAsAppended(t *testing.T) {
 	got := mustRead(t, j)
 	equal(t, "promotions", got.IDs, []string{"20261122-183229-dc8876b", "20261123-080000-1234567"})
 	equal(t, "events", got.all(t), recorded)
-	equal(t, "head", got.Head, Head{Seq: 7, Hash: recorded[6].Hash})
+	equal(t, "head", got.Head, Head{Journal: got.Head.Journal, Seq: 7, Hash: recorded[6].Hash})
 
 	// Beside the stamps, the event is the one that was given.
 	for i, ev := range recorded {
@@ -103,7 +103,7 @@ func TestEventThatCannotBeEncodedLeavesNoTrace(t *testing.T) {
 	}
 	got := mustRead(t, j)
 	equal(t, "promotions", got.IDs, []string{"p"})
-	equal(t, "head", got.Head, Head{Seq: 1, Hash: first.Hash})
+	equal(t, "head", got.Head, Head{Journal: got.Head.Journal, Seq: 1, Hash: first.Hash})
 }
 
 // The journal holds commit messages, host names and paths: nobody else on the

@@ -16,9 +16,6 @@
 package journal
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -35,6 +33,7 @@ import (
 //
 //	meta/
 //	    schema            the schema version, in decimal
+//	    id                32-byte hash of the id, then the id in hex
 //	events/
 //	    <8-byte seq>      32-byte hash, then the event as JSON (without its hash)
 //	promotions/
@@ -47,6 +46,7 @@ var (
 	bucketEvents     = []byte("events")
 	bucketPromotions = []byte("promotions")
 	keySchema        = []byte("schema")
+	keyID            = []byte("id")
 )
 
 // Journal is the operator's record of all promotions of one app, in one file.
@@ -57,6 +57,8 @@ type Journal struct {
 	// Operator is stamped on every appended event.
 	Operator Operator
 	now      func() time.Time
+	// walked is the last state of the file whose pages were found whole.
+	walked atomic.Pointer[state]
 }
 
 // New returns the journal at path. It touches no file: a journal that does not
@@ -71,7 +73,8 @@ func (j *Journal) Path() string { return j.path }
 // Append stamps ev with its number, time, operator and hash, and returns it as
 // recorded. When Append returns without an error the event is on disk.
 //
-// A *[BusyError] or *[DamagedError] says why it could not be.
+// A *[BusyError], *[DamagedError], *[ChainError] or *[NewerError] says why it
+// could not be. After another error, the disk's, the event may be there or not.
 func (j *Journal) Append(ev Event) (Event, error) {
 	if ev.Promotion == "" || ev.Kind == "" {
 		return Event{}, fmt.Errorf("journal: event without promotion or kind: %+v", ev)
@@ -81,21 +84,36 @@ func (j *Journal) Append(ev Event) (Event, error) {
 	}
 	ev.Operator, ev.Text = j.Operator, oneLine(ev.Text)
 	err := j.with(false, func(db *bbolt.DB) error {
-		return db.Update(func(tx *bbolt.Tx) error { return j.append(tx, &ev) })
+		if err := db.View(j.keepOld); err != nil {
+			return err
+		}
+		return db.Update(func(tx *bbolt.Tx) error {
+			if err := upgrade(tx); err != nil {
+				return err
+			}
+			return j.append(tx, &ev)
+		})
 	})
-	return ev, err
+	if err != nil {
+		return Event{}, err
+	}
+	return ev, nil
 }
 
 func (j *Journal) append(tx *bbolt.Tx, ev *Event) error {
 	events := tx.Bucket(bucketEvents)
-	ev.Seq, ev.Prev = 1, Hash{}
-	if key, value := events.Cursor().Last(); key != nil {
-		last, err := decode(key, value)
-		if err != nil {
+	last, err := lastEvent(tx)
+	if err != nil {
+		return err
+	}
+	if last.Seq == 0 {
+		// Within the lock, so that no one else's event can be acknowledged in a
+		// file whose name a power cut may still take away.
+		if err := syncDir(filepath.Dir(j.path)); err != nil {
 			return err
 		}
-		ev.Seq, ev.Prev = last.Seq+1, last.Hash
 	}
+	ev.Seq, ev.Prev = last.Seq+1, last.Hash
 	ev.At = j.now().UTC().Round(time.Millisecond)
 	body, err := json.Marshal(ev)
 	if err != nil {
@@ -110,7 +128,10 @@ func (j *Journal) append(tx *bbolt.Tx, ev *Event) error {
 	if *ev, err = decode(seqKey(ev.Seq), value); err != nil {
 		return err
 	}
-	index, err := tx.Bucket(bucketPromotions).CreateBucketIfNotExists([]byte(ev.Promotion))
+	index, err := indexOf(tx, []byte(ev.Promotion))
+	if err == nil && index == nil {
+		index, err = tx.Bucket(bucketPromotions).CreateBucket([]byte(ev.Promotion))
+	}
 	if err != nil {
 		return err
 	}
@@ -122,9 +143,10 @@ func (j *Journal) append(tx *bbolt.Tx, ev *Event) error {
 func (j *Journal) Promotions() ([]string, error) {
 	var ids []string
 	err := j.view(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketPromotions).ForEachBucket(func(key []byte) error {
-			ids = append(ids, string(key))
-			return nil
+		return tx.Bucket(bucketPromotions).ForEach(func(id, _ []byte) error {
+			_, err := indexOf(tx, id)
+			ids = append(ids, string(id))
+			return err
 		})
 	})
 	return ids, err
@@ -162,14 +184,25 @@ func (j *Journal) Histories(n int) ([][]Event, error) {
 	return lists, err
 }
 
+// indexOf is the index of a promotion; nil, if there is none. One that has
+// become something else would be passed over in silence.
+func indexOf(tx *bbolt.Tx, promotion []byte) (*bbolt.Bucket, error) {
+	promotions := tx.Bucket(bucketPromotions)
+	index := promotions.Bucket(promotion)
+	if index == nil && promotions.Get(promotion) != nil {
+		return nil, damagedf("its index of promotion %s is none", promotion)
+	}
+	return index, nil
+}
+
 func eventsOf(tx *bbolt.Tx, promotion []byte) ([]Event, error) {
-	index := tx.Bucket(bucketPromotions).Bucket(promotion)
+	index, err := indexOf(tx, promotion)
 	if index == nil {
-		return nil, nil
+		return nil, err
 	}
 	var list []Event
 	events := tx.Bucket(bucketEvents)
-	err := index.ForEach(func(key, _ []byte) error {
+	err = index.ForEach(func(key, _ []byte) error {
 		ev, err := decode(key, events.Get(key))
 		if err == nil && ev.Promotion != string(promotion) {
 			err = &ChainError{Seq: ev.Seq, Reason: "it is listed under another promotion"}
@@ -183,37 +216,6 @@ func eventsOf(tx *bbolt.Tx, promotion []byte) ([]Event, error) {
 	return list, err
 }
 
-// Verify walks the whole chain and returns its head: the last event's number
-// and hash, zero for an empty journal. The first event whose hash, number or
-// link to the one before is wrong is returned as a *[ChainError].
-func (j *Journal) Verify() (Head, error) {
-	var head Head
-	err := j.view(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketEvents).ForEach(func(key, value []byte) error {
-			ev, err := decode(key, value)
-			if err != nil {
-				return err
-			}
-			if ev.Seq != head.Seq+1 || ev.Prev != head.Hash {
-				return &ChainError{Seq: head.Seq + 1, Reason: "it does not follow the event before it"}
-			}
-			index := tx.Bucket(bucketPromotions).Bucket([]byte(ev.Promotion))
-			if index == nil || index.Get(key) == nil {
-				return &ChainError{Seq: ev.Seq, Reason: "it is not listed under its promotion"}
-			}
-			head = Head{Seq: ev.Seq, Hash: ev.Hash}
-			return nil
-		})
-	})
-	return head, err
-}
-
-// Head is the end of the chain.
-type Head struct {
-	Seq  int64 `json:"seq"`
-	Hash Hash  `json:"hash"`
-}
-
 // view reads in one transaction. A missing file is an empty history: fn is not
 // called, and no file is made.
 func (j *Journal) view(fn func(*bbolt.Tx) error) error {
@@ -221,101 +223,4 @@ func (j *Journal) view(fn func(*bbolt.Tx) error) error {
 		return j.lost()
 	}
 	return j.with(true, func(db *bbolt.DB) error { return db.View(fn) })
-}
-
-// create makes the file of an empty journal under a temporary name and moves
-// it into place, since bbolt's first file can be lost to a power cut.
-func (j *Journal) create() error {
-	if _, err := os.Stat(j.path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	dir := filepath.Dir(j.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the journal's folder: %w", err)
-	}
-	if err := j.lost(); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, filepath.Base(j.path)+".*.new")
-	if err != nil {
-		return fmt.Errorf("make the journal: %w", err)
-	}
-	temporary := f.Name()
-	defer os.Remove(temporary)
-	f.Close()
-	db, err := bbolt.Open(temporary, 0o600, options(false))
-	if err != nil {
-		return fmt.Errorf("make the journal: %w", err)
-	}
-	err = db.Update(initialize)
-	if err := errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("make the journal: %w", err)
-	}
-	// Link, not rename: of two first events at once, one file must win and
-	// neither may replace the other's history.
-	if err := os.Link(temporary, j.path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the journal: %w", err)
-	}
-	return syncDir(dir)
-}
-
-// lost tells a journal that is gone from one that never was: its backups are
-// still there. Without this a history would start anew in silence.
-func (j *Journal) lost() error {
-	if names, err := backups(backupDir(j.path)); err != nil || len(names) > 0 {
-		backup, _ := newestBackup(j.path)
-		return &DamagedError{Path: j.path, Reason: "the file is gone, though its backups are there", Backup: backup}
-	}
-	return nil
-}
-
-func initialize(tx *bbolt.Tx) error {
-	meta, err := tx.CreateBucket(bucketMeta)
-	if err != nil {
-		return err
-	}
-	for _, name := range [][]byte{bucketEvents, bucketPromotions} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	return meta.Put(keySchema, []byte(fmt.Sprint(Schema)))
-}
-
-func seqKey(seq int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
-
-// decode reads one stored event and checks it against its own hash: bbolt has
-// no checksum on data pages, so this is what makes damage evident.
-func decode(key, value []byte) (Event, error) {
-	if len(key) != 8 || len(value) < len(Hash{}) {
-		return Event{}, &ChainError{Reason: "a record is cut short"}
-	}
-	seq := int64(binary.BigEndian.Uint64(key))
-	var ev Event
-	body := value[len(ev.Hash):]
-	if err := json.Unmarshal(body, &ev); err != nil {
-		return Event{}, &ChainError{Seq: seq, Reason: "it is not an event"}
-	}
-	ev.Hash = Hash(value[:len(ev.Hash)])
-	if ev.Seq != seq || !bytes.Equal(ev.Hash[:], sum(ev.Prev, body)) {
-		return Event{}, &ChainError{Seq: seq, Reason: "its content does not match its hash"}
-	}
-	return ev, nil
-}
-
-func sum(prev Hash, body []byte) []byte {
-	h := sha256.New()
-	h.Write(prev[:])
-	h.Write(body)
-	return h.Sum(nil)
-}
-
-func chain(prev Hash, body []byte) Hash { return Hash(sum(prev, body)) }
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

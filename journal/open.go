@@ -6,17 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
-
-// Schema is the version of the bucket tree that this package writes. A file
-// of a newer version is refused, one of an older is upgraded step by step.
-const Schema = 1
 
 // openTimeout bounds the wait for another process's transaction, which takes
 // milliseconds. bbolt waits for ever when it is zero.
@@ -41,27 +35,9 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("journal %s is damaged: %s", e.Path, e.Reason)
 }
 
-// NewerError says that the file was written by a newer rel.
-type NewerError struct {
-	Path   string
-	Schema int
-}
-
-func (e *NewerError) Error() string {
-	return fmt.Sprintf("journal %s has schema %d; this rel knows up to %d", e.Path, e.Schema, Schema)
-}
-
-// ChainError names the first record that is not what was once written.
-type ChainError struct {
-	Seq    int64
-	Reason string
-}
-
-func (e *ChainError) Error() string {
-	if e.Seq == 0 {
-		return "a record is damaged: " + e.Reason
-	}
-	return fmt.Sprintf("record %d is damaged: %s", e.Seq, e.Reason)
+// damagedf is one whose path and backup are yet to be told.
+func damagedf(format string, args ...any) error {
+	return &DamagedError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // options are bbolt's. A read-only open takes a shared lock, so that readers
@@ -70,9 +46,9 @@ func options(readOnly bool) *bbolt.Options {
 	return &bbolt.Options{Timeout: openTimeout, ReadOnly: readOnly}
 }
 
-// with opens the database, checks its schema, runs fn and closes it again.
+// with opens the database, checks its pages and schema, runs fn and closes it.
 func (j *Journal) with(readOnly bool, fn func(*bbolt.DB) error) error {
-	return j.diagnose(guarded(j.path, readOnly, func(db *bbolt.DB) error {
+	return j.diagnose(j.guarded(readOnly, func(db *bbolt.DB) error {
 		if err := j.checkSchema(db); err != nil {
 			return err
 		}
@@ -80,88 +56,113 @@ func (j *Journal) with(readOnly bool, fn func(*bbolt.DB) error) error {
 	}))
 }
 
-// guarded turns what bbolt does to a truncated or damaged file, a panic or a
-// memory fault, into an error.
-func guarded(path string, readOnly bool, fn func(*bbolt.DB) error) (err error) {
+// guarded turns into an error what is left of a damaged file's power over
+// bbolt once its pages have been checked: a disk that does not give out again
+// what it gave for the check, or a file that is cut short while it is in use,
+// is a fault in memory that bbolt has mapped.
+func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) (err error) {
+	var file *os.File
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = &DamagedError{Path: path, Reason: fmt.Sprint(r)}
+			err = damagedf("%s", panicked(r))
 		}
-	}()
-	// bbolt would make a new, empty database of an empty file.
-	if info, err := os.Stat(path); err != nil {
-		return err
-	} else if info.Size() == 0 {
-		return &DamagedError{Path: path, Reason: "the file is empty"}
-	}
-	// A panic in Open would leave the file open, and so locked.
-	var file *os.File
-	defer func() {
 		if file != nil {
 			file.Close() // once more, if all went well
 		}
 	}()
+	// A pipe would be waited for, and a folder can be opened.
+	if info, err := os.Stat(j.path); err != nil {
+		return err
+	} else if !info.Mode().IsRegular() {
+		return damagedf("it is no file")
+	}
 	o := options(readOnly)
-	o.OpenFile = func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-		file, err = os.OpenFile(name, flag, mode)
+	o.OpenFile = func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
+		file, err = j.openFile(name, flag, mode, readOnly)
 		return file, err
 	}
-	db, err := bbolt.Open(path, 0o600, o)
+	db, err := bbolt.Open(j.path, 0o600, o)
 	if err != nil {
-		return unopened(path, err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return fn(db)
-}
-
-// unopened tells a file that is damaged from one that cannot be had: what is
-// neither the lock's timeout nor the system's refusal is bbolt's complaint
-// about what it found, of which only some have names.
-func unopened(path string, err error) error {
-	var refused syscall.Errno
-	if errors.Is(err, bolterrors.ErrTimeout) || errors.As(err, &refused) {
 		return err
 	}
-	return &DamagedError{Path: path, Reason: err.Error()}
+	// Not deferred: where fn panics, bbolt may be left holding a lock of its own
+	// that Close waits for, for ever. Closing the file gives up all that others
+	// wait for; the map is left to the end of the process.
+	err = fn(db)
+	if err == nil && !readOnly {
+		j.keepState(file)
+	}
+	return errors.Join(err, db.Close())
 }
 
-// diagnose gives errors of the file the types that callers act on.
+// panicked says what was found by tripping over it.
+func panicked(r any) string {
+	if fault, ok := r.(interface{ Addr() uintptr }); ok {
+		return fmt.Sprintf("the disk does not give out what is in it, or it was cut short while in use (fault at %#x)", fault.Addr())
+	}
+	return fmt.Sprint(r)
+}
+
+// openFile opens the file for bbolt, with the lock that bbolt is about to ask
+// for on the same open file, which it will be granted at once, and lets only
+// whole pages through. Without the lock another process's commit could be seen
+// half done; after bbolt has opened a damaged file it is too late.
+func (j *Journal) openFile(name string, flag int, mode fs.FileMode, readOnly bool) (*os.File, error) {
+	// bbolt would make a new, empty database of a file that has just gone.
+	file, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err = j.lock(file, readOnly); err == nil {
+		err = j.checkPages(file)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+func (j *Journal) lock(file *os.File, shared bool) error {
+	how := syscall.LOCK_EX | syscall.LOCK_NB
+	if shared {
+		how = syscall.LOCK_SH | syscall.LOCK_NB
+	}
+	for until := time.Now().Add(openTimeout); ; time.Sleep(10 * time.Millisecond) {
+		err := syscall.Flock(int(file.Fd()), how)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+		if time.Now().After(until) {
+			return &BusyError{Path: j.path}
+		}
+	}
+}
+
+// diagnose gives errors of the file the types that callers act on, and looks
+// for the backup to go back to.
 func (j *Journal) diagnose(err error) error {
 	var (
 		chain   *ChainError
 		damaged *DamagedError
+		busy    *BusyError
 		path    *fs.PathError
 	)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return &BusyError{Path: j.path}
 	case errors.As(err, &damaged):
+		damaged.Path = j.path
 		damaged.Backup, _ = newestBackup(j.path)
 		return damaged
 	case errors.As(err, &chain):
-		return err
+		chain.Backup, _ = newestBackup(j.path)
+		return chain
+	case errors.As(err, &busy):
+		return busy
 	case errors.As(err, &path):
 		return fmt.Errorf("journal: %w", err)
 	}
 	return fmt.Errorf("journal %s: %w", j.path, err)
-}
-
-func (j *Journal) checkSchema(db *bbolt.DB) error {
-	return db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || tx.Bucket(bucketEvents) == nil || tx.Bucket(bucketPromotions) == nil {
-			return &DamagedError{Path: j.path, Reason: "it is a database of something else"}
-		}
-		version, err := strconv.Atoi(string(meta.Get(keySchema)))
-		if err != nil {
-			return &DamagedError{Path: j.path, Reason: "it has no schema version"}
-		}
-		if version > Schema {
-			return &NewerError{Path: j.path, Schema: version}
-		}
-		return nil
-	})
 }

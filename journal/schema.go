@@ -1,0 +1,141 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"go.etcd.io/bbolt"
+)
+
+// Schema is the version of the bucket tree that this package writes. A file
+// of a newer version is refused. One of an older is read as it is, and upgraded
+// with the first event that is appended to it.
+//
+//	1  the first
+//	2  the journal has an id
+const Schema = 2
+
+// upgrades lead from a version to the next. An upgrade runs in the transaction
+// of the append that it makes way for: it is on disk with it, or not at all.
+var upgrades = map[int]func(*bbolt.Tx) error{
+	1: func(tx *bbolt.Tx) error {
+		id, err := identity(tx)
+		if err != nil {
+			return err
+		}
+		if id == "" {
+			id = newIdentity()
+		}
+		return putIdentity(tx, id)
+	},
+}
+
+// NewerError says that the file was written by a newer rel.
+type NewerError struct {
+	Path   string
+	Schema int
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("journal %s has schema %d; this rel knows up to %d", e.Path, e.Schema, Schema)
+}
+
+func initialize(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketEvents, bucketPromotions} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	if err := putIdentity(tx, newIdentity()); err != nil {
+		return err
+	}
+	return putSchema(tx, Schema)
+}
+
+func upgrade(tx *bbolt.Tx) error {
+	from, err := schemaOf(tx)
+	if err != nil || from == Schema {
+		return err
+	}
+	for version := from; version < Schema; version++ {
+		if err := upgrades[version](tx); err != nil {
+			return fmt.Errorf("upgrade from schema %d: %w", version, err)
+		}
+	}
+	return putSchema(tx, Schema)
+}
+
+// schemaOf reads the version of a file that has been found to be a journal.
+func schemaOf(tx *bbolt.Tx) (int, error) {
+	version, err := strconv.Atoi(string(tx.Bucket(bucketMeta).Get(keySchema)))
+	if err != nil || version < 1 {
+		return 0, damagedf("it has no schema version")
+	}
+	return version, nil
+}
+
+func putSchema(tx *bbolt.Tx, version int) error {
+	return tx.Bucket(bucketMeta).Put(keySchema, strconv.AppendInt(nil, int64(version), 10))
+}
+
+// checkSchema tells a journal that this package can read from anything else.
+func (j *Journal) checkSchema(db *bbolt.DB) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil || tx.Bucket(bucketEvents) == nil || tx.Bucket(bucketPromotions) == nil {
+			return damagedf("it is a database of something else")
+		}
+		version, err := schemaOf(tx)
+		if err != nil {
+			return err
+		}
+		if version > Schema {
+			return &NewerError{Path: j.path, Schema: version}
+		}
+		if (version > 1) != (meta.Get(keyID) != nil) {
+			return damagedf("it has an id that its schema version does not know of, or none")
+		}
+		if version > 1 {
+			_, err = identity(tx)
+		}
+		return err
+	})
+}
+
+func newIdentity() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// identity is the journal's id. That of a file of schema 1 follows from its
+// first event, so that going back to a backup from before the upgrade, and
+// upgrading that, does not make another journal of it. Without an event it has
+// none yet.
+func identity(tx *bbolt.Tx) (string, error) {
+	if value := tx.Bucket(bucketMeta).Get(keyID); value != nil {
+		id := value[min(len(value), sha256.Size):]
+		if sum := sha256.Sum256(id); !bytes.Equal(value, append(sum[:], id...)) {
+			return "", damagedf("its id is not what was written")
+		}
+		return string(id), nil
+	}
+	key, value := tx.Bucket(bucketEvents).Cursor().First()
+	if key == nil {
+		return "", nil
+	}
+	first, err := decode(key, value)
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(first.Hash[:16]), nil
+}
+
+func putIdentity(tx *bbolt.Tx, id string) error {
+	sum := sha256.Sum256([]byte(id))
+	return tx.Bucket(bucketMeta).Put(keyID, append(sum[:], id...))
+}
