@@ -68,9 +68,31 @@ func headOf(tx *bbolt.Tx) (Head, error) {
 func lastEvent(tx *bbolt.Tx) (Event, error) {
 	key, value := tx.Bucket(bucketEvents).Cursor().Last()
 	if key == nil {
-		return Event{}, nil
+		return Event{}, checkEnd(tx, Head{})
 	}
-	return decode(key, value)
+	last, err := decode(key, value)
+	if err == nil {
+		err = checkEnd(tx, Head{Seq: last.Seq, Hash: last.Hash})
+	}
+	return last, err
+}
+
+// checkEnd compares where the chain ends with where it was said to, which lies
+// in another page: one that a disk has left out of a transaction holds what it
+// held before, and may be a sound chain that ends too soon.
+func checkEnd(tx *bbolt.Tx, end Head) error {
+	version, err := schemaOf(tx)
+	if err != nil || version < 2 {
+		return err
+	}
+	if !bytes.Equal(tx.Bucket(bucketMeta).Get(keyHead), end.Hash[:]) {
+		return &ChainError{Seq: end.Seq + 1, Reason: "the chain does not end where it was noted to end"}
+	}
+	return nil
+}
+
+func putHead(tx *bbolt.Tx, hash Hash) error {
+	return tx.Bucket(bucketMeta).Put(keyHead, hash[:])
 }
 
 // At returns the event with a number, and whether there is one. A head that was
@@ -133,6 +155,9 @@ func walk(tx *bbolt.Tx) (Head, error) {
 		return nil
 	})
 	if err != nil {
+		return head, err
+	}
+	if err := checkEnd(tx, head); err != nil {
 		return head, err
 	}
 	return head, promotions.ForEach(func(id, _ []byte) error {

@@ -34,6 +34,7 @@ import (
 //	meta/
 //	    schema            the schema version, in decimal
 //	    id                32-byte hash of the id, then the id in hex
+//	    head              32-byte hash of the last event, zeros if there is none
 //	events/
 //	    <8-byte seq>      32-byte hash, then the event as JSON (without its hash)
 //	promotions/
@@ -47,6 +48,7 @@ var (
 	bucketPromotions = []byte("promotions")
 	keySchema        = []byte("schema")
 	keyID            = []byte("id")
+	keyHead          = []byte("head")
 )
 
 // Journal is the operator's record of all promotions of one app, in one file.
@@ -121,7 +123,7 @@ func (j *Journal) append(tx *bbolt.Tx, ev *Event) error {
 	}
 	ev.Hash = chain(ev.Prev, body)
 	value := append(ev.Hash[:], body...)
-	if err := events.Put(seqKey(ev.Seq), value); err != nil {
+	if err := errors.Join(events.Put(seqKey(ev.Seq), value), putHead(tx, ev.Hash)); err != nil {
 		return err
 	}
 	// What is returned is what is read back, to the byte.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -16,7 +17,7 @@ import (
 // with the first event that is appended to it.
 //
 //	1  the first
-//	2  the journal has an id
+//	2  the journal has an id, and says where its chain ends
 const Schema = 2
 
 // upgrades lead from a version to the next. An upgrade runs in the transaction
@@ -30,7 +31,11 @@ var upgrades = map[int]func(*bbolt.Tx) error{
 		if id == "" {
 			id = newIdentity()
 		}
-		return putIdentity(tx, id)
+		last, err := lastEvent(tx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(putIdentity(tx, id), putHead(tx, last.Hash))
 	},
 }
 
@@ -50,10 +55,7 @@ func initialize(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	if err := putIdentity(tx, newIdentity()); err != nil {
-		return err
-	}
-	return putSchema(tx, Schema)
+	return errors.Join(putIdentity(tx, newIdentity()), putHead(tx, Hash{}), putSchema(tx, Schema))
 }
 
 func upgrade(tx *bbolt.Tx) error {
