@@ -7,7 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"go.etcd.io/bbolt"
@@ -19,13 +22,31 @@ type damage struct {
 	want  content
 	dir   string
 	n     int
+	// outcomes counts what came of the trials.
+	outcomes map[string]int
 }
 
-func newDamage(t *testing.T) *damage {
+func newDamage(t *testing.T, j *Journal) *damage {
 	t.Helper()
-	j := broken(t)
-	return &damage{whole: mustReadFile(t, j.path), want: mustRead(t, j), dir: t.TempDir()}
+	d := &damage{whole: mustReadFile(t, j.path), want: mustRead(t, j), dir: inMemory(t), outcomes: map[string]int{}}
+	t.Cleanup(func() { t.Logf("%d trials: %v", d.n, d.outcomes) })
+	return d
 }
+
+// inMemory is a folder for files that nobody waits for a disk with, if there is
+// one.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "rel-journal-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// trialTime is what reading and appending to a small file may take by far.
+const trialTime = 30 * time.Second
 
 // judge lets the journal read a damaged file and append to it. What it reads
 // must be the true content or an error that says that the file is damaged; what
@@ -38,8 +59,11 @@ func (d *damage) judge(t *testing.T, how string, file []byte) (noticed bool) {
 	j := New(filepath.Join(d.dir, fmt.Sprint(d.n), "journal.db"))
 	mustWriteFile(t, j.path, file)
 	defer os.RemoveAll(filepath.Dir(j.path))
+	// A loop in bbolt cannot be left: the test can only say where.
+	defer time.AfterFunc(trialTime, func() { panic(how + ": the journal hangs") }).Stop()
 
 	got, err := read(j)
+	d.outcomes[outcome(err)]++
 	switch {
 	case err == nil && !reflect.DeepEqual(got, d.want):
 		t.Errorf("%s: nothing is noticed, but %d events in %q are read instead of %d in %q",
@@ -60,10 +84,33 @@ func (d *damage) judge(t *testing.T, how string, file []byte) (noticed bool) {
 	if ev.Seq != next {
 		t.Errorf("%s: the next event has number %d, not %d: history was lost without a word", how, ev.Seq, next)
 	}
-	if got, err := read(j); err == nil && (noticed || got.Head.Seq != next) {
-		t.Errorf("%s: an append made the damage unseen: %d events", how, got.Head.Seq)
+	if got, err := read(j); err == nil {
+		if noticed || got.Head.Seq != next {
+			t.Errorf("%s: an append made the damage unseen: %d events", how, got.Head.Seq)
+		} else if !reflect.DeepEqual(got.all(t)[:next-1], d.want.all(t)) {
+			t.Errorf("%s: an append changed what was there", how)
+		}
 	}
 	return noticed
+}
+
+func outcome(err error) string {
+	var (
+		damaged *DamagedError
+		chain   *ChainError
+		newer   *NewerError
+	)
+	switch {
+	case err == nil:
+		return "the true content"
+	case errors.As(err, &damaged):
+		return "a damaged file"
+	case errors.As(err, &chain):
+		return "a damaged record"
+	case errors.As(err, &newer):
+		return "a newer file"
+	}
+	return "something else"
 }
 
 // isDamage reports whether every error in err tells of damage.
@@ -76,19 +123,14 @@ func isDamage(err error) bool {
 		}
 		return true
 	}
-	var (
-		damaged *DamagedError
-		chain   *ChainError
-		newer   *NewerError // a flip in the schema's digit
-	)
-	return errors.As(err, &damaged) || errors.As(err, &chain) || errors.As(err, &newer)
+	return outcome(err) != "something else"
 }
 
 // bbolt has no checksum on its data pages. Each record has one of its own: a
 // byte that has flipped anywhere in it is noticed.
 func TestDamageOfARecordIsNoticed(t *testing.T) {
 	t.Parallel()
-	d := newDamage(t)
+	d := newDamage(t, broken(t))
 	stride := 47 // prime to the records' lengths, so that each field is hit
 	if testing.Short() {
 		stride = 211
@@ -101,6 +143,138 @@ func TestDamageOfARecordIsNoticed(t *testing.T) {
 			trial++
 			if !d.judge(t, fmt.Sprintf("byte %d flipped", at), file) {
 				t.Errorf("record %d: nobody noticed that byte %d has flipped", record.seq, at)
+			}
+		}
+	}
+}
+
+// The same for every byte of the file: the tables of contents, the heads of the
+// pages, the tree, the list of free pages. Most of what a flip there would make
+// of it is not an error but another history: an event or a promotion fewer.
+func TestDamageOfAnyByteIsNoticedOrHarmless(t *testing.T) {
+	t.Parallel()
+	j := New(filepath.Join(t.TempDir(), "app", "journal.db"))
+	fill(t, j, 5)
+	d := newDamage(t, j)
+	stride := 131
+	if long {
+		stride = 2
+	}
+	noticed, used := 0, d.used(t)
+	for at := 0; at < len(d.whole); at += stride {
+		if !used[at/os.Getpagesize()] && at%os.Getpagesize() >= stride {
+			continue // one byte of a page that nobody reads is enough
+		}
+		file := bytes.Clone(d.whole)
+		file[at] ^= 1 << (d.n % 8)
+		if d.judge(t, fmt.Sprintf("byte %d flipped to %#x", at, file[at]), file) {
+			noticed++
+		}
+	}
+	if noticed < d.n/10 {
+		t.Errorf("of %d flips only %d were noticed: they did not hit anything", d.n, noticed)
+	}
+}
+
+// Every bit of the pages' heads and of their elements', where a flip does not
+// make a record unsound, but hides it, or leads bbolt astray.
+func TestDamageOfTheTreeIsNoticed(t *testing.T) {
+	t.Parallel()
+	d := newDamage(t, broken(t))
+	size := os.Getpagesize()
+	bits := []byte{0xFF}
+	if long {
+		bits = []byte{1, 2, 4, 8, 16, 32, 64, 128, 0xFF}
+	}
+	for id, used := range d.used(t) {
+		if !used {
+			continue
+		}
+		count := int(native.Uint16(d.whole[id*size+10:]))
+		end := min(pageHeader+elementHeader*count, size)
+		if kind := native.Uint16(d.whole[id*size+8:]); kind == pageMeta {
+			end = 80
+		} else if kind == pageFreeList {
+			end = pageHeader + 8*count
+		}
+		for at := id * size; at < id*size+end; at++ {
+			for _, bit := range bits {
+				file := bytes.Clone(d.whole)
+				file[at] ^= bit
+				// What the page's head has beyond its count says nothing of a meta.
+				silent := id < 2 && at%size >= 10 && at%size < pageHeader
+				if !d.judge(t, fmt.Sprintf("byte %d ^ %#x", at, bit), file) && !silent {
+					t.Errorf("nobody noticed byte %d of page %d ^ %#x", at%size, id, bit)
+				}
+			}
+		}
+	}
+}
+
+// used tells the pages that are read from those that are free.
+func (d *damage) used(t *testing.T) []bool {
+	t.Helper()
+	p, err := readPages(bytes.NewReader(d.whole), int64(len(d.whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.tree(p.root, 0, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.take(p.freeList); err != nil {
+		t.Fatal(err)
+	}
+	p.used[0], p.used[1] = true, true
+	return append(p.used, make([]bool, len(d.whole)/int(p.pageSize)-len(p.used))...)
+}
+
+// A page that the disk has not written, or has written somewhere else, is sound
+// in itself: it holds what another page holds, or what it held before.
+func TestDamageByMisplacedPages(t *testing.T) {
+	t.Parallel()
+	j := broken(t)
+	size := os.Getpagesize()
+	versions := [][]byte{mustReadFile(t, j.path)}
+	for n := range 12 {
+		mustAppend(t, j, Event{Promotion: promotions[n%2], Kind: Note, Text: fmt.Sprint("later event ", n)})
+		versions = append(versions, mustReadFile(t, j.path))
+	}
+	d := newDamage(t, j)
+	for id, used := range d.used(t) {
+		if !used {
+			continue
+		}
+		for back, old := range versions[:len(versions)-1] {
+			// Without its last table of contents, a file is as it was before its
+			// last event, to the byte: only who has noted that event can tell.
+			if id < 2 || (id+1)*size > len(old) {
+				continue
+			}
+			page := old[id*size : (id+1)*size]
+			if bytes.Equal(page, d.whole[id*size:(id+1)*size]) {
+				continue
+			}
+			file := bytes.Clone(d.whole)
+			copy(file[id*size:], page)
+			if !d.judge(t, fmt.Sprintf("page %d as it was %d events ago", id, len(versions)-1-back), file) {
+				t.Errorf("nobody noticed that page %d is as it was %d events ago", id, len(versions)-1-back)
+			}
+		}
+		for other := range d.used(t) {
+			if other == id {
+				continue
+			}
+			file := bytes.Clone(d.whole)
+			copy(file[id*size:(id+1)*size], d.whole[other*size:])
+			if !d.judge(t, fmt.Sprintf("page %d where page %d was", other, id), file) {
+				t.Errorf("nobody noticed page %d where page %d was", other, id)
+			}
+		}
+		for name, junk := range map[string][]byte{"zeros": make([]byte, size), "noise": noise(size)} {
+			file := bytes.Clone(d.whole)
+			copy(file[id*size:], junk)
+			if !d.judge(t, fmt.Sprintf("page %d is %s", id, name), file) {
+				t.Errorf("nobody noticed that page %d is %s", id, name)
 			}
 		}
 	}
@@ -142,9 +316,9 @@ func (d *damage) records(t *testing.T) []record {
 // A file that was cut short, by a full disk or a copy that was broken off.
 func TestDamageByTruncation(t *testing.T) {
 	t.Parallel()
-	d := newDamage(t)
-	lengths := []int{1, 80, 1000, 4095, 4096}
-	for n := 6000; n < len(d.whole); n += 2048 {
+	d := newDamage(t, broken(t))
+	lengths := []int{1, 15, 79, 80, 81, 1000, 4095, 4096, 4097}
+	for n := 512; n < len(d.whole); n += 512 {
 		lengths = append(lengths, n)
 	}
 	last := d.records(t)[19]
@@ -172,6 +346,8 @@ func TestDamageThatLeavesNoJournal(t *testing.T) {
 		"a line of text": is([]byte("hello\n")),
 		"zeros":          is(make([]byte, 65536)),
 		"noise":          is(noise(65536)),
+		"a sqlite file":  is(append([]byte("SQLite format 3\x00\x10\x00\x01\x01\x00\x40\x20\x20"), noise(8192)...)),
+		"half a head":    is(mustReadFile(t, filepath.Join("testdata", "v2.db"))[:50]),
 		"an empty database": other(func(*bbolt.Tx) error {
 			return nil
 		}),
@@ -213,6 +389,59 @@ func TestDamageThatLeavesNoJournal(t *testing.T) {
 				t.Error("the file was changed")
 			}
 		})
+	}
+}
+
+// Nor is what is no file; a pipe would be waited for, for ever.
+func TestDamageThatLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	for name, make := range map[string]func(path string) error{
+		"a folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		j := New(filepath.Join(t.TempDir(), "journal.db"))
+		if err := make(j.path); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{"Verify": readOne(j), "Append": appendOne(j), "Backup": j.Backup()} {
+			var damaged *DamagedError
+			if !errors.As(err, &damaged) {
+				t.Errorf("%s, %s: got %T (%v), want a *DamagedError", name, what, err, err)
+			}
+		}
+	}
+}
+
+// A file that is cut short while it is in use is a fault in mapped memory, in
+// whichever of bbolt's locks. The process lives, and the file is let go.
+func TestDamageWhileInUse(t *testing.T) {
+	t.Parallel()
+	for name, act := range map[string]func(db *bbolt.DB, fn func(*bbolt.Tx) error) error{
+		"read": (*bbolt.DB).View, "append": (*bbolt.DB).Update,
+	} {
+		j := broken(t)
+		whole := mustReadFile(t, j.path)
+		done := make(chan error)
+		go func() {
+			done <- j.with(name == "read", func(db *bbolt.DB) error {
+				return act(db, func(tx *bbolt.Tx) error {
+					return errors.Join(os.Truncate(j.path, 4096), tx.Bucket(bucketEvents).ForEach(func(_, _ []byte) error { return nil }))
+				})
+			})
+		}()
+		select {
+		case err := <-done:
+			var damaged *DamagedError
+			if !errors.As(err, &damaged) || !strings.Contains(damaged.Reason, "cut short") {
+				t.Errorf("%s: got %T (%v), want a *DamagedError", name, err, err)
+			}
+		case <-time.After(trialTime):
+			t.Fatalf("%s: the journal hangs", name)
+		}
+		mustWriteFile(t, j.path, whole)
+		if ev := mustAppend(t, j, Event{Promotion: "p", Kind: Note}); ev.Seq != 21 {
+			t.Errorf("%s: the next event has number %d", name, ev.Seq)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ import (
 // running tests: what another process does to a journal is tested with one.
 const helperEnv = "REL_JOURNAL_TEST_HELPER"
 
+// long has the tests that sample their cases in CI go through all of them.
+var long = os.Getenv("REL_TEST_LONG") != ""
+
 var helpers = map[string]func(j *Journal, arg string) error{
 	"append": appendForever,
 	"burst":  appendBurst,

@@ -56,15 +56,19 @@ func readMeta(file io.ReaderAt, at int64, id uint64) (meta, error) {
 	if native.Uint32(b) != 0xED0CDAED || native.Uint32(b[4:]) != 2 {
 		return meta{}, damagedf("it is no database, or page %d, a table of contents, is not what was written", id)
 	}
-	hash := fnv.New64a()
-	hash.Write(b[:56])
-	if native.Uint64(b[56:]) != hash.Sum64() || native.Uint64(page[:]) != id || native.Uint16(page[8:]) != pageMeta {
+	if native.Uint64(b[56:]) != sumMeta(b) || native.Uint64(page[:]) != id || native.Uint16(page[8:]) != pageMeta {
 		return meta{}, damagedf("page %d, a table of contents, is not what was written", id)
 	}
 	return meta{
 		pageSize: uint64(native.Uint32(b[8:])), root: native.Uint64(b[16:]),
 		freeList: native.Uint64(b[32:]), high: native.Uint64(b[40:]), tx: native.Uint64(b[48:]),
 	}, nil
+}
+
+func sumMeta(b []byte) uint64 {
+	hash := fnv.New64a()
+	hash.Write(b[:56])
+	return hash.Sum64()
 }
 
 // state tells one content of the file from another without reading all of it.

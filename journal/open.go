@@ -66,6 +66,10 @@ func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = damagedf("%s", panicked(r))
+			if file != nil {
+				// The map that bbolt has left keeps the file open, and so locked.
+				_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+			}
 		}
 		if file != nil {
 			file.Close() // once more, if all went well
@@ -87,8 +91,7 @@ func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) (err error) {
 		return err
 	}
 	// Not deferred: where fn panics, bbolt may be left holding a lock of its own
-	// that Close waits for, for ever. Closing the file gives up all that others
-	// wait for; the map is left to the end of the process.
+	// that Close waits for, for ever. The map is left to the end of the process.
 	err = fn(db)
 	if err == nil && !readOnly {
 		j.keepState(file)
