@@ -84,7 +84,7 @@ func waitForStdin() { _, _ = io.Copy(io.Discard, os.Stdin) }
 // child is a helper that runs in a process of its own.
 type child struct {
 	*exec.Cmd
-	in  io.Closer
+	in  io.WriteCloser
 	out *bufio.Scanner
 }
 

@@ -113,16 +113,8 @@ func TestPagesAreWalkedOnceForEachStateOfTheFile(t *testing.T) {
 // of contents, so that the walk gets to see the rest. It must end, without a
 // panic; and what it lets through, bbolt can read to the end.
 func FuzzPages(f *testing.F) {
-	for _, name := range []string{"v1.db", "v2.db"} {
-		file, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		p, err := readPages(bytes.NewReader(file), int64(len(file)))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(file[:p.high*p.pageSize])
+	for _, file := range smallest(f) {
+		f.Add(file)
 	}
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -137,7 +129,7 @@ func FuzzPages(f *testing.F) {
 		path := filepath.Join(t.TempDir(), "fuzz.db")
 		mustWriteFile(t, path, file)
 		defer time.AfterFunc(trialTime, func() { panic("bbolt hangs") }).Stop()
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openTimeout})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openTimeout, NoSync: true})
 		if err != nil {
 			t.Fatalf("bbolt does not open what the walk lets through: %v", err)
 		}
@@ -162,12 +154,45 @@ func readAll(b *bbolt.Bucket) error {
 	})
 }
 
+// smallest are databases with the smallest pages: a journal, and a tree of two
+// levels with pages that are free.
+func smallest(f *testing.F) (files [][]byte) {
+	f.Helper()
+	for _, fill := range []func(tx *bbolt.Tx) error{
+		initialize,
+		func(tx *bbolt.Tx) error {
+			return errors.Join(putMany(tx, 70, 10), tx.Bucket([]byte("values")).Put([]byte("x"), make([]byte, 1200)))
+		},
+	} {
+		path := filepath.Join(f.TempDir(), "small.db")
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: 1024})
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := errors.Join(db.Update(fill), db.Close()); err != nil {
+			f.Fatal(err)
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		p, err := readPages(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			f.Fatal(err)
+		}
+		files = append(files, p.file)
+	}
+	return files
+}
+
 // reseal gives both metas the hash of what they say.
 func reseal(file []byte) {
-	for _, at := range []int{0, os.Getpagesize()} {
-		if at+80 > len(file) {
-			return
+	if len(file) < 80 {
+		return
+	}
+	for _, at := range []uint64{0, uint64(native.Uint32(file[pageHeader+8:]))} {
+		if at+80 <= uint64(len(file)) {
+			native.PutUint64(file[at+72:], sumMeta(file[at+pageHeader:]))
 		}
-		native.PutUint64(file[at+72:], sumMeta(file[at+pageHeader:]))
 	}
 }
