@@ -88,12 +88,15 @@ type child struct {
 	out *bufio.Scanner
 }
 
-func spawn(t *testing.T, helper string, j *Journal, arg string) *child {
+func spawn(t *testing.T, helper string, j *Journal, arg string, how ...func(*exec.Cmd)) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], j.path, arg)
 	// A binary with the race detector takes a second to exit unless told not to.
 	cmd.Env = append(os.Environ(), helperEnv+"="+helper, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
+	for _, how := range how {
+		how(cmd)
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
