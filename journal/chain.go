@@ -13,6 +13,8 @@ import (
 
 // ChainError names the first record that is not what was once written.
 type ChainError struct {
+	// Path is the journal's file.
+	Path   string
 	Seq    int64
 	Reason string
 	// Backup is the newest backup whose chain is sound; empty if there is none.

@@ -160,6 +160,7 @@ func (j *Journal) diagnose(err error) error {
 		damaged.Backup, _ = newestBackup(j.path)
 		return damaged
 	case errors.As(err, &chain):
+		chain.Path = j.path
 		chain.Backup, _ = newestBackup(j.path)
 		return chain
 	case errors.As(err, &busy):

@@ -108,15 +108,6 @@ func (e *HoldLostError) Error() string {
 	return fmt.Sprintf("%s: taken over by %s", e.Host, e.Holder)
 }
 
-// Anchor is a place in the operator's journal. The targets' ledgers keep some, by
-// which a journal that was cut short or rewritten is found out.
-type Anchor struct {
-	// Journal tells the journal from others; Seq and Hash are of its last event.
-	Journal string `json:"journal,omitempty"`
-	Seq     int64  `json:"seq,omitempty"`
-	Head    string `json:"head,omitempty"`
-}
-
 // Hold is a run's right to change the targets of a promotion. While it is kept,
 // each target is told again and again that its owner lives.
 type Hold struct {

@@ -288,7 +288,7 @@ func TestAbortWithOneTargetDown(t *testing.T) {
 
 // await waits until a script succeeds on a host, for half a minute.
 func (w *world) await(host, script string) {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for {
 		_, err := w.Exec(w.t.Context(), host, script)
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -94,7 +95,7 @@ func isStuck(err error) bool {
 
 // explainAll explains the failures of several hosts as the gravest of them.
 func explainAll(hosts phases.HostErrors) explanation {
-	gravity := map[int]int{exitPerson: 4, exitUnreachable: 3, exitReverted: 2, exitFailed: 1}
+	gravity := map[int]int{exitDamaged: 5, exitPerson: 4, exitUnreachable: 3, exitReverted: 2, exitFailed: 1}
 	all := explainOne(hosts[0])
 	for _, err := range hosts[1:] {
 		e := explainOne(err)
@@ -178,6 +179,7 @@ func explainJournal(err error) explanation {
 		damaged *journal.DamagedError
 		chain   *journal.ChainError
 		newer   *journal.NewerError
+		anchor  *anchorError
 	)
 	e := explanation{code: exitFailed, what: err.Error()}
 	switch {
@@ -186,16 +188,25 @@ func explainJournal(err error) explanation {
 	case errors.As(err, &claimed):
 		e.code, e.cure = exitHeld, "wait for it: rel log "+claimed.Holder.Promotion
 	case errors.As(err, &damaged):
-		e.code, e.cure = exitDamaged, "there is no backup that is whole"
-		if damaged.Backup != "" {
-			e.cure = fmt.Sprintf("cp %s %s", damaged.Backup, damaged.Path)
-		}
+		e.code, e.cure = exitDamaged, restore(damaged.Backup, damaged.Path)
 	case errors.As(err, &chain):
-		e.code, e.cure = exitDamaged, "rel log --verify"
+		e.code, e.cure = exitDamaged, restore(chain.Backup, chain.Path)
+	case errors.As(err, &anchor):
+		e.code, e.cure = exitDamaged, "ask whoever could write to the journal; its backups lie beside it"
 	case errors.As(err, &newer):
 		e.code, e.cure = exitUsage, "use the newer rel"
 	}
 	return e
+}
+
+// restore is the command that goes back to a backup of the journal. Without one
+// there is no going on, but for who wants to begin anew.
+func restore(backup, path string) string {
+	if backup != "" {
+		return fmt.Sprintf("cp %s %s", backup, path)
+	}
+	dir := filepath.Dir(path)
+	return fmt.Sprintf("there is no backup that is whole; mv %s %s.damaged, to begin a new history", dir, dir)
 }
 
 // explainHost is for hosts that cannot be reached or do not let us in.

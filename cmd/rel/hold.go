@@ -116,12 +116,12 @@ func (h *house) mine(holder *phases.Holder) bool {
 	return err == nil && len(events) > 0 && holder.Operator == h.journal.Operator.Name
 }
 
-// anchor is where the journal is now. Without one that can be read, a ledger's
-// line goes without.
+// anchor is where the journal is now. Where that cannot be read a ledger's line goes
+// without.
 func (h *house) anchor() phases.Anchor {
-	head, err := h.journal.Verify()
+	head, err := h.journal.Head()
 	if err != nil || head.Seq == 0 {
 		return phases.Anchor{}
 	}
-	return phases.Anchor{Seq: head.Seq, Head: head.Hash.String()}
+	return phases.Anchor{Journal: head.Journal, Seq: head.Seq, Head: head.Hash.String()}
 }

@@ -73,7 +73,7 @@ func TestHeld(t *testing.T) {
 	if o.code != exitOK {
 		t.Errorf("who waited ended with %d", o.code)
 	}
-	o.mentions(t, "waiting for another 2m0s: choiros-prod: held by", "already live")
+	o.mentions(t, ": choiros-prod: held by promotion ", "already live")
 	if left := w.exec("choiros-prod", "readlink /var/lib/rel/choiros/hold; true"); left != "" {
 		t.Errorf("a hold is left: %s", left)
 	}

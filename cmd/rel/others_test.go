@@ -21,7 +21,8 @@ func TestWaitingRelease(t *testing.T) {
 	other.interruptAt(rel, "start", begins("copy"))
 	w.startAndSignal(rel, syscall.SIGKILL, reaches("applied"))
 	waits := w.newest()
-	o := other.must(exitRefused, "resume")
+	// Once the hold of the one who died has ended.
+	o := other.must(exitRefused, "resume", "--wait", "1m")
 	o.closes(t)
 	o.mentions(t, "promotion "+waits+" is not confirmed yet")
 	w.rewrite(`deadline = "20s"`, `deadline = "1s"`)
