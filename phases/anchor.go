@@ -34,7 +34,7 @@ type Anchored struct {
 // over: they speak for nothing.
 func ReadAnchors(ctx context.Context, host Host, line func(string), app string) ([]Anchored, error) {
 	out, err := host.Run(ctx, Script{
-		Name: "anchors.sh", Code: targetHead + anchorsScript, Root: true, Line: line, Env: map[string]string{"APP": app, "ID": ""},
+		Name: "anchors.sh", Code: targetHead + anchorsScript, Root: true, Reads: true, Line: line, Env: map[string]string{"APP": app, "ID": ""},
 	})
 	if err != nil {
 		return nil, err

@@ -169,7 +169,7 @@ func built(ctx context.Context, p *Promotion) (lost string, err error) {
 
 // invalid asks which of the paths the host's store does not have.
 func invalid(ctx context.Context, p *Promotion, host Host, paths []string) ([]string, error) {
-	a, err := ask(ctx, p, host, Script{Name: "valid.sh", Code: validScript, Root: true, Stdin: lines(paths)})
+	a, err := ask(ctx, p, host, Script{Name: "valid.sh", Code: validScript, Root: true, Reads: true, Stdin: lines(paths)})
 	return a.all("missing"), err
 }
 

@@ -41,6 +41,9 @@ type Script struct {
 	Env  map[string]string
 	// Root says that the script has to run as root, whoever logs in.
 	Root bool
+	// Reads says that the script changes nothing: it may be sent again when it is
+	// not known what became of it.
+	Reads bool
 	// Stdin is the script's further input, if any.
 	Stdin io.Reader
 	// Stdout takes raw output that is not an answer; without it, the output is

@@ -51,7 +51,7 @@ type Recorded struct {
 // ReadLedger asks a target for its releases.
 func ReadLedger(ctx context.Context, host Host, line func(string), app string) (*Ledger, error) {
 	out, err := host.Run(ctx, Script{
-		Name: "releases.sh", Code: targetHead + releasesScript, Root: true, Line: line,
+		Name: "releases.sh", Code: targetHead + releasesScript, Root: true, Reads: true, Line: line,
 		Env: map[string]string{"APP": app, "ID": ""},
 	})
 	if err != nil {
@@ -120,7 +120,7 @@ func (l *Ledger) Candidates() []Recorded {
 // FetchRelease asks a target for the whole record of a release.
 func FetchRelease(ctx context.Context, host Host, line func(string), app, id string) (*Release, error) {
 	out, err := host.Run(ctx, Script{
-		Name: "releases.sh", Code: targetHead + releasesScript, Root: true, Line: line,
+		Name: "releases.sh", Code: targetHead + releasesScript, Root: true, Reads: true, Line: line,
 		Env: map[string]string{"APP": app, "ID": id},
 	})
 	if err != nil {

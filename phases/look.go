@@ -98,7 +98,7 @@ func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id st
 	}
 	rows = append(rows, []string{"folder", path.Dir(plan.Manifest)})
 	out, err := host.Run(ctx, Script{
-		Name: "look.sh", Code: targetHead + lookScript, Root: true, Stdin: table(rows...), Line: line,
+		Name: "look.sh", Code: targetHead + lookScript, Root: true, Reads: true, Stdin: table(rows...), Line: line,
 		Env: map[string]string{"APP": plan.App, "ID": id, "COMMIT": plan.Commit, "STORE": storeDir},
 	})
 	if err != nil {

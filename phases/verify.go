@@ -111,7 +111,7 @@ func runsNow(l *Look) string {
 }
 
 func verifyCheckout(ctx context.Context, p *Promotion, host Host, repo string, builds bool) error {
-	a, err := ask(ctx, p, host, Script{Name: "checkout.sh", Code: checkoutScript, Env: map[string]string{
+	a, err := ask(ctx, p, host, Script{Name: "checkout.sh", Code: checkoutScript, Reads: true, Env: map[string]string{
 		"REPO": repo, "STORE": storeDir, "BUILDS": strconv.FormatBool(builds),
 	}})
 	if err != nil {
@@ -184,7 +184,7 @@ func verifyForward(ctx context.Context, p *Promotion) error {
 		if live == "" || live == p.Plan.Commit || p.Plan.AllowDowngrade {
 			return nil
 		}
-		a, err := ask(ctx, p, p.Build, Script{Name: "ancestor.sh", Code: ancestorScript, Env: map[string]string{
+		a, err := ask(ctx, p, p.Build, Script{Name: "ancestor.sh", Code: ancestorScript, Reads: true, Env: map[string]string{
 			"REPO": p.Plan.Build.Repo, "OLD": live, "NEW": p.Plan.Commit,
 		}})
 		if err != nil {

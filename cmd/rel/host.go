@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -99,8 +101,8 @@ func (h *host) dial(ctx context.Context) (*remote.Host, error) {
 }
 
 // through does what needs the connection, and does it again where it is certain
-// that nothing of it was sent.
-func (h *host) through(ctx context.Context, fn func(*remote.Host) error) error {
+// that nothing of it was sent, or that it does no harm to send it twice.
+func (h *host) through(ctx context.Context, harmless bool, fn func(*remote.Host) error) error {
 	for try := 1; ; try++ {
 		open, err := h.connect(ctx)
 		if err != nil {
@@ -108,27 +110,37 @@ func (h *host) through(ctx context.Context, fn func(*remote.Host) error) error {
 		}
 		err = fn(open)
 		var lost *remote.LostError
-		if !errors.As(err, &lost) || !lost.Unsent || try == sendings {
+		if !errors.As(err, &lost) || !lost.Unsent && !harmless || try == sendings || ctx.Err() != nil {
 			return err
 		}
-		h.say(lost.Error() + "; nothing was sent, connecting again")
+		h.say(lost.Error() + "; connecting again")
 	}
 }
 
 func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error) {
-	err = h.through(ctx, func(open *remote.Host) (err error) {
-		out, err = open.Run(ctx, remote.Script(s))
+	script := remote.Script{Name: s.Name, Code: s.Code, Env: s.Env, Root: s.Root, Stdin: s.Stdin, Stdout: s.Stdout, Line: s.Line}
+	var input []byte
+	if s.Reads && s.Stdin != nil {
+		if input, err = io.ReadAll(s.Stdin); err != nil {
+			return nil, err
+		}
+	}
+	err = h.through(ctx, s.Reads, func(open *remote.Host) (err error) {
+		if input != nil {
+			script.Stdin = bytes.NewReader(input)
+		}
+		out, err = open.Run(ctx, script)
 		return err
 	})
 	return out, err
 }
 
 func (h *host) Upload(ctx context.Context, path string, data []byte, mode uint32) error {
-	return h.through(ctx, func(open *remote.Host) error { return open.Upload(ctx, path, data, mode) })
+	return h.through(ctx, true, func(open *remote.Host) error { return open.Upload(ctx, path, data, mode) })
 }
 
 func (h *host) DialContext(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-	err = h.through(ctx, func(open *remote.Host) (err error) {
+	err = h.through(ctx, false, func(open *remote.Host) (err error) {
 		conn, err = open.DialContext(ctx, network, addr)
 		return err
 	})
