@@ -42,8 +42,24 @@ type Machine struct {
 	promotion *phases.Promotion
 	fsm       *fsm.FSM
 	attempts  map[string]int
+	moves     int
 	parts     map[string]json.RawMessage
 	current   *phases.Phase
+}
+
+// maxMoves is how often one promotion may be moved. The longest way without a
+// step back has six; one that goes to and fro this often would do so for ever.
+const maxMoves = 64
+
+// LimitError says that a promotion has been moved so often that it is not gone
+// on with. It can still be given up.
+type LimitError struct {
+	Promotion string
+	Moves     int
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("promotion %s has been moved %d times and gets nowhere: a person has to look", e.Promotion, e.Moves)
 }
 
 // PhaseError says in which phase a promotion stopped.
@@ -79,7 +95,7 @@ func Open(recorder Recorder, p *phases.Promotion, start Start, show func(journal
 func Resume(recorder Recorder, p *phases.Promotion, past *Past, show func(journal.Event)) (*Machine, error) {
 	p.ID, p.Plan = past.ID, past.Start.Plan
 	m := newMachine(recorder, past.Start.Kind.Table(), p, past.State, show)
-	m.attempts, m.parts = past.attempts, past.parts
+	m.attempts, m.moves, m.parts = past.attempts, past.moves, past.parts
 	if err := m.reload(); err != nil {
 		return nil, err
 	}
@@ -137,14 +153,25 @@ func (m *Machine) next() *phases.Phase {
 	return nil
 }
 
+// limit refuses to go on with a promotion that has been moved too often.
+func (m *Machine) limit() error {
+	if m.moves < maxMoves {
+		return nil
+	}
+	return &LimitError{Promotion: m.promotion.ID, Moves: m.moves}
+}
+
 // attempt runs one phase once: intent, act, outcome.
 func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
-	m.attempts[phase.Name]++
+	if err := m.limit(); err != nil {
+		return err
+	}
 	m.current = phase
-	m.promotion.Attempt = m.attempts[phase.Name]
+	m.promotion.Attempt = m.attempts[phase.Name] + 1
 	if err := m.record(m.event(journal.Intent)); err != nil {
 		return err
 	}
+	m.attempts[phase.Name]++ // one that is not recorded was none
 	started := time.Now()
 	failure := m.run(ctx, phase)
 	if lost := context.Cause(ctx); failure != nil && ctx.Err() != nil && !interrupted(ctx) && !errors.Is(failure, lost) {
@@ -224,6 +251,9 @@ func (m *Machine) Look(ctx context.Context) error {
 		}
 		if lost == "" {
 			return nil
+		}
+		if err := m.limit(); err != nil {
+			return err
 		}
 		if err := m.fire(undo(phase), journal.Event{Kind: journal.Moved, Text: lost}); err != nil {
 			return err

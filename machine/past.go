@@ -25,8 +25,10 @@ type Past struct {
 	Unsettled *journal.Event
 
 	attempts map[string]int
-	parts    map[string]json.RawMessage
-	lastSeq  int64
+	// moves is how many Moved events there are.
+	moves   int
+	parts   map[string]json.RawMessage
+	lastSeq int64
 }
 
 // Replay reads a promotion out of its events.
@@ -66,6 +68,7 @@ func (p *Past) take(ev *journal.Event) error {
 			return fmt.Errorf("unknown state %q", ev.State)
 		}
 		p.State, p.Unsettled = ev.State, nil
+		p.moves++
 		if ev.Phase != "" || Ended(ev.State) {
 			p.Stopped = nil
 		}

@@ -31,7 +31,9 @@ func (m *Machine) beforeEvent(_ context.Context, e *fsm.Event) {
 	ev.From, ev.State = e.Src, e.Dst
 	if err := m.record(ev); err != nil {
 		e.Cancel(err)
+		return
 	}
+	m.moves++
 }
 
 // event begins an event of the current attempt.
