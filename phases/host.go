@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -149,12 +151,40 @@ func each(ctx context.Context, hosts []Host, fn func(ctx context.Context, i int,
 	failures := make([]error, len(hosts))
 	for i, host := range hosts {
 		group.Go(func() error {
-			failures[i] = fn(ctx, i, host)
+			failures[i] = guard(host.Name(), func() error { return fn(ctx, i, host) })
 			return nil
 		})
 	}
 	_ = group.Wait()
 	return join(failures)
+}
+
+// guard turns a panic in fn into an error: in a goroutine of its own nobody else
+// could, and the process would end with an attempt that has no outcome.
+func guard(name string, fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", name, r, panicStack())
+		}
+	}()
+	return fn()
+}
+
+// panicStack is where the panic that is being recovered came from, a line per
+// call: the innermost few tell the bug, and the rest is always the same.
+func panicStack() string {
+	const most = 8
+	calls := make([]uintptr, 32)
+	frames := runtime.CallersFrames(calls[:runtime.Callers(3, calls)])
+	var list []string
+	for more := true; more && len(list) < most; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		if frame.Function != "" && !strings.HasPrefix(frame.Function, "runtime.") {
+			list = append(list, fmt.Sprintf("%s (%s:%d)", frame.Function, path.Base(frame.File), frame.Line))
+		}
+	}
+	return strings.Join(list, "\n")
 }
 
 // HostErrors are the failures of several hosts, in the plan's order.
