@@ -88,6 +88,8 @@ highest() { sed -n 's/ .*//p' "$state/epoch" 2>/dev/null | grep . || echo 0; }
 # fence: end here, with the answer fenced=, if EPOCH is stale. If not, none is
 # granted until this script has ended, or has closed the descriptor.
 fence() {
+    # Where nothing was ever granted there is nothing to be stale against.
+    [ -d "$state" ] || return 0
     exec 8>"$state/epoch.lock"
     flock -s -w 120 8 || { say "nobody can tell who may change this target: epoch.lock is not free" && exit 1; }
     if [ "${EPOCH:-0}" -lt "$(highest)" ]; then holder fenced && exit 0; fi

@@ -122,12 +122,15 @@ func explainOne(err error) explanation {
 		revert    *phases.RevertError
 		held      *phases.HeldError
 		silence   *phases.SilenceError
+		limit     *machine.LimitError
 	)
 	switch {
 	case errors.As(err, &revert):
 		return explanation{code: exitPerson, what: err.Error()}
 	case errors.As(err, &held):
 		return explainHeld(held)
+	case errors.As(err, &limit):
+		return explanation{code: exitPerson, what: err.Error(), cure: "rel log " + limit.Promotion + ", then rel abort " + limit.Promotion}
 	case errors.As(err, &silence):
 		return explanation{code: exitUnreachable, what: err.Error(), cure: "limit." + silence.Phase + ".silence in rel.toml, if it may take that long"}
 	case errors.As(err, &refusal):
