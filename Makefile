@@ -19,7 +19,7 @@ ASSEMBLED := job.sh+$(TIMERS)+units.sh+links.sh+apply.sh \
              $(foreach s,start look receive releases anchors adopt journal prune,$(HEAD)+$(s).sh)
 PARTS     := job|target|hold|take|beat|release|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune
 
-.PHONY: build demo test lint cross deps clean
+.PHONY: build demo test test-long lint cross deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/rel ./cmd/rel-lab
@@ -37,6 +37,18 @@ test: deps
 	    if [ -n "$(CI)" ] && grep -qE '^ *--- SKIP' test.log; then echo "CI skips no test"; status=1; fi; \
 	    [ $$status -eq 0 ] || { echo "--- test.log:"; grep -vE '^ *(=== |--- PASS)' test.log | tail -n 400; }; \
 	    exit $$status
+
+# The sweeps whole, with their figures, and each fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+test-long: deps
+	@REL_TEST_LONG=1 $(GO) test -count=1 -parallel 3 -timeout 5h -v ./... > test-long.log 2>&1; status=$$?; \
+	    grep -E '^(ok|FAIL|panic:|--- FAIL|--- SKIP)|^ +--- (FAIL|SKIP)|_test.go:[0-9]+: figures: ' test-long.log; exit $$status
+	@for package in ./journal ./phases ./remote ./cmd/rel; do \
+	    for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package > test-fuzz.log 2>&1 || { cat test-fuzz.log; exit 1; }; \
+	        echo "$$target: $$(grep -E '^fuzz: elapsed' test-fuzz.log | tail -n 1)"; \
+	    done; \
+	done
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "gofmt: these files are not formatted"; exit 1; }
@@ -58,4 +70,4 @@ deps:
 	@sh cmd/rel-lab/deps.sh $(PACKAGES)
 
 clean:
-	rm -rf $(BIN) test.log
+	rm -rf $(BIN) test.log test-long.log test-fuzz.log

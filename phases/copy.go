@@ -77,7 +77,7 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 		return Sent{}, p.upload(ctx, target)
 	}
 	// The closure's size is the most that can be missing.
-	if err := enough(target.Name(), ready.free, min(release.Bytes, leastFree)); err != nil {
+	if err := enough(target.Name(), storeDir, ready.free, min(release.Bytes, leastFree)); err != nil {
 		return Sent{}, err
 	}
 	sent := Sent{Paths: len(ready.missing)}

@@ -23,6 +23,10 @@ const storeDir = "/nix/store"
 // nobody can work on. The copy compares what it has to send with what is free.
 const leastFree = 256 << 20
 
+// leastRoom is the same for what a target keeps of a promotion, which is some
+// kilobytes: an apply that cannot write down how it ended wants a person.
+const leastRoom = 1 << 20
+
 // Verified is what the targets looked like before the release came.
 type Verified struct {
 	Targets map[string]TargetBefore `json:"targets"`
@@ -130,7 +134,7 @@ func verifyCheckout(ctx context.Context, p *Promotion, host Host, repo string, b
 		return &Refusal{Reason: NoNix, Host: host.Name(), Thing: a.get("nix_error")}
 	}
 	kib, _ := strconv.ParseInt(a.get("free"), 10, 64)
-	if err := enough(host.Name(), kib<<10, leastFree); err != nil {
+	if err := enough(host.Name(), storeDir, kib<<10, leastFree); err != nil {
 		return err
 	}
 	p.Note(host.Name(), "at "+p.Plan.Short()+", clean; "+a.get("nix"))
@@ -163,7 +167,10 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 			r.Items = []string{l.Live}
 		}
 	default:
-		return enough(host, l.Free, leastFree)
+		if err := enough(host, storeDir, l.Free, leastFree); err != nil {
+			return err
+		}
+		return enough(host, "/var/lib/rel", l.Room, leastRoom)
 	}
 	return r
 }
@@ -197,10 +204,10 @@ func verifyForward(ctx context.Context, p *Promotion) error {
 	})
 }
 
-func enough(host string, free, needed int64) error {
+func enough(host, folder string, free, needed int64) error {
 	if free >= needed {
 		return nil
 	}
-	return &Refusal{Reason: NoRoom, Host: host, Thing: storeDir,
+	return &Refusal{Reason: NoRoom, Host: host, Thing: folder,
 		Items: []string{fmt.Sprintf("%d MiB free, %d MiB needed", free>>20, needed>>20)}}
 }

@@ -183,6 +183,7 @@ func explainJournal(err error) explanation {
 		chain   *journal.ChainError
 		newer   *journal.NewerError
 		anchor  *anchorError
+		room    *journal.RoomError
 	)
 	e := explanation{code: exitFailed, what: err.Error()}
 	switch {
@@ -196,6 +197,8 @@ func explainJournal(err error) explanation {
 		e.code, e.cure = exitDamaged, restore(chain.Backup, chain.Path)
 	case errors.As(err, &anchor):
 		e.code, e.cure = exitDamaged, "ask whoever could write to the journal; its backups lie beside it"
+	case errors.As(err, &room):
+		e.code, e.cure = exitRefused, "df -h "+room.Dir
 	case errors.As(err, &newer):
 		e.code, e.cure = exitUsage, "use the newer rel"
 	}

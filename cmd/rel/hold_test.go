@@ -165,7 +165,7 @@ func TestStale(t *testing.T) {
 			t.Fatalf("round %d, %s: the target is on\n%s\nbefore\n%s", round, phase, now, before)
 		}
 	}
-	t.Logf("stale changes refused, by the phase that was stopped: %v", refused)
+	t.Logf("figures: stale changes refused, by the phase that was stopped: %v", refused)
 	w.must(exitOK, "start")
 }
 
@@ -200,7 +200,7 @@ func TestRace(t *testing.T) {
 				t.Fatalf("%s, round %d: they ended with %v:\n%s\n%s", race.name, round, codes, said[0], said[1])
 			}
 		}
-		t.Logf("%s: %d races, one winner each; %d times they did not meet", race.name, rounds(3, 50), late)
+		t.Logf("figures: %s: %d races, one winner each; %d times they did not meet", race.name, rounds(3, 50), late)
 	}
 	w.must(exitOK, "status")
 }

@@ -85,7 +85,7 @@ func (h *house) claim() error {
 		return err
 	}
 	h.claimed, h.release = name, release
-	return nil
+	return h.journal.Room()
 }
 
 // begin readies the house for a command that goes by the journal: it claims the

@@ -68,7 +68,9 @@ func explainRefusal(r *phases.Refusal) explanation {
 	case phases.NoRoom:
 		on("too little room in %s: %s", r.Thing, items)
 		e.detail = nil
-		ssh("nix-collect-garbage")
+		if ssh("df -h %s", r.Thing); r.Thing == "/nix/store" {
+			ssh("nix-collect-garbage")
+		}
 	case phases.Held:
 		on("promotion %s is at work there", r.Thing)
 		e.code, e.cure = exitHeld, "wait for it: rel log "+r.Thing
