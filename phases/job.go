@@ -83,6 +83,10 @@ func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (
 			return o, err
 		}
 		if until.IsZero() {
+			// Who was not reached at all was not started anything on.
+			if isUnreached(err) {
+				return o, err
+			}
 			until = time.Now().Add(time.Duration(p.Plan.Confirm) + returnTime)
 			p.Note(target.Name(), "the connection was lost; the "+verb+" goes on there, and is looked for again")
 		}
@@ -114,6 +118,12 @@ func (p *Promotion) since(ctx context.Context, target Host, o Outcome) (Outcome,
 func isLost(err error) bool {
 	var lost interface{ Lost() bool }
 	return errors.As(err, &lost) && lost.Lost()
+}
+
+// isUnreached reports whether there was no connection to begin with.
+func isUnreached(err error) bool {
+	var unreached interface{ Unreached() bool }
+	return errors.As(err, &unreached) && unreached.Unreached()
 }
 
 // follow is job over one connection.

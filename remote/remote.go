@@ -79,8 +79,11 @@ func (e *DialError) Error() string {
 
 func (e *DialError) Unwrap() error { return e.Err }
 
-// Lost is as that of a LostError.
+// Lost is as that of a LostError; Unreached tells the two apart.
 func (e *DialError) Lost() bool { return true }
+
+// Unreached says that there was no connection that could be lost.
+func (e *DialError) Unreached() bool { return true }
 
 // Fleeting reports whether the next attempt may well succeed. A name that does not
 // exist will not do so in a moment.

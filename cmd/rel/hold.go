@@ -41,7 +41,7 @@ func (h *house) until(ctx context.Context, deadline time.Time, who string, free 
 		case <-ctx.Done():
 		}
 	}
-	return false
+	return ctx.Err() != nil
 }
 
 // patiently runs what takes the targets' hold; if someone has it, again once they
@@ -53,6 +53,9 @@ func (h *house) patiently(ctx context.Context, w waits, p *phases.Promotion, fn 
 		var held *phases.HeldError
 		if !errors.As(err, &held) || !h.until(ctx, deadline, held.Error(), func(ctx context.Context) bool { return isFree(ctx, p, held.Host) }) {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -86,6 +89,9 @@ func (h *house) claimPatiently(ctx context.Context, w waits) error {
 		err = h.claim()
 		return !errors.As(err, &claimed)
 	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	return err
 }
 
@@ -93,7 +99,9 @@ func (h *house) claimPatiently(ctx context.Context, w waits) error {
 // once they are held, and takes it as far as it goes; its context ends if the hold
 // is lost.
 func (h *house) holding(ctx context.Context, p *phases.Promotion, targets []phases.Host, fn func(context.Context) (*machine.Machine, error)) error {
+	slow := time.AfterFunc(waitSay, func() { h.printer.say("waiting for the hold of the targets: a script there does not end") })
 	hold, err := phases.Take(ctx, p, targets, h.mine)
+	slow.Stop()
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,9 @@ func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
 // sayDifferences tells that the recorded plan is not what rel.toml says today.
 // The recorded one counts. Without a readable rel.toml there is nothing to tell.
 func (h *house) sayDifferences(past *machine.Past) {
+	if past.Start.Rel != h.version {
+		h.printer.say(fmt.Sprintf("note: this promotion was started by rel %s; this is rel %s", past.Start.Rel, h.version))
+	}
 	if past.Start.Kind != machine.Forward {
 		return
 	}
