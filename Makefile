@@ -54,7 +54,9 @@ lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "gofmt: these files are not formatted"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
+	$(GO) vet -tags fault ./machine
 	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -tags fault ./machine
 	shellcheck --shell=sh $$(git ls-files '*.sh' | grep -vE '^phases/($(PARTS))\.sh$$')
 	@cd phases && for script in $(ASSEMBLED); do \
 	    cat $$(echo "$$script" | tr + ' ') | shellcheck --shell=sh - || { echo "in $$script"; exit 1; }; \

@@ -168,12 +168,15 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 	}
 	m.current = phase
 	m.promotion.Attempt = m.attempts[phase.Name] + 1
+	point(phase.Name + ".before-intent")
 	if err := m.record(m.event(journal.Intent)); err != nil {
 		return err
 	}
 	m.attempts[phase.Name]++ // one that is not recorded was none
+	point(phase.Name + ".after-intent")
 	started := time.Now()
 	failure := m.run(ctx, phase)
+	point(phase.Name + ".after-action")
 	if lost := context.Cause(ctx); failure != nil && ctx.Err() != nil && !interrupted(ctx) && !errors.Is(failure, lost) {
 		failure = errors.Join(lost, failure)
 	}
@@ -185,6 +188,7 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 		if err := m.fire(phase.Name, outcome); err != nil {
 			return err
 		}
+		point(phase.Name + ".after-outcome")
 		m.parts = parts // only what is recorded counts as known
 		return nil
 	}
@@ -197,6 +201,7 @@ func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
 	if err := m.record(outcome); err != nil {
 		return errors.Join(stopped, err)
 	}
+	point(phase.Name + ".after-outcome")
 	m.parts = parts
 	// A phase that failed may have taken an earlier state with it: a release
 	// that did not pass its checks goes back. An uncertain look is no reason

@@ -18,13 +18,15 @@ import (
 	"choir.chat/rel/remote/lab"
 )
 
-// built is rel in a folder of its own, which TestMain removes.
+// built is rel in a folder of its own, which TestMain removes. It has the points
+// at which a test can stop it (machine/point_fault.go); without REL_FAULT_DIR
+// they do nothing.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rel-program-")
 	if err != nil {
 		return "", err
 	}
-	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", "fault", "-o", dir, ".").CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w\n%s", err, out)
 	}
 	return dir, nil
