@@ -91,8 +91,12 @@ func Open(recorder Recorder, p *phases.Promotion, start Start, show func(journal
 	return m, m.record(journal.Event{Kind: journal.Opened, State: New, Text: text, Data: data})
 }
 
-// Resume takes up a recorded promotion where it stopped.
+// Resume takes up a recorded promotion where it stopped. One that is over takes
+// no more events.
 func Resume(recorder Recorder, p *phases.Promotion, past *Past, show func(journal.Event)) (*Machine, error) {
+	if past.Ended() {
+		return nil, fmt.Errorf("promotion %s is over: %s", past.ID, past.State)
+	}
 	p.ID, p.Plan = past.ID, past.Start.Plan
 	m := newMachine(recorder, past.Start.Kind.Table(), p, past.State, show)
 	m.attempts, m.moves, m.parts = past.attempts, past.moves, past.parts
