@@ -1,7 +1,6 @@
 package phases
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -95,9 +94,9 @@ func manifestKey(name string) string {
 // no shell name or that comes twice is an error.
 func ParseManifest(data []byte) (map[string]string, error) {
 	values := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; lines.Scan(); n++ {
-		line := lines.Text()
+	n := 0
+	for line := range strings.SplitSeq(string(data), "\n") {
+		n++
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -109,9 +108,6 @@ func ParseManifest(data []byte) (map[string]string, error) {
 			return nil, fmt.Errorf("manifest line %d: %s is there twice", n, key)
 		}
 		values[key] = value
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	return values, nil
 }
