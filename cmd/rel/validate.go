@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"choir.chat/rel/phases"
 )
@@ -228,7 +229,7 @@ func (k *checkConfig) urls() []string {
 }
 
 func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // pick is the host's own value, or the one for every host.
