@@ -30,12 +30,17 @@ func (j *Journal) create() error {
 	temporary := f.Name()
 	defer os.Remove(temporary)
 	f.Close()
-	db, err := bbolt.Open(temporary, 0o600, options(false))
-	if err != nil {
-		return fmt.Errorf("make the journal: %w", err)
+	panicked, err := caught(func() error {
+		db, err := bbolt.Open(temporary, 0o600, options(false))
+		if err != nil {
+			return err
+		}
+		return errors.Join(db.Update(initialize), db.Close())
+	})
+	if panicked != "" {
+		err = errors.New(panicked)
 	}
-	err = db.Update(initialize)
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
 	// Link, not rename: of two first events at once, one file must win and

@@ -56,23 +56,32 @@ func (j *Journal) with(readOnly bool, fn func(*bbolt.DB) error) error {
 	}))
 }
 
-// guarded turns into an error what is left of a damaged file's power over
-// bbolt once its pages have been checked: a disk that does not give out again
-// what it gave for the check, or a file that is cut short while it is in use,
-// is a fault in memory that bbolt has mapped.
-func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) (err error) {
-	var file *os.File
+// caught runs what uses bbolt, and returns what it panicked with, if it did. A
+// disk that does not give out what is in a file, or a file that is cut short
+// while it is in use, is a fault in memory that bbolt has mapped.
+func caught(fn func() error) (panicked string, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if r := recover(); r != nil {
-			err = damagedf("%s", panicked(r))
-			if file != nil {
-				// The map that bbolt has left keeps the file open, and so locked.
-				_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
-			}
+		r := recover()
+		if fault, ok := r.(interface{ Addr() uintptr }); ok {
+			panicked = fmt.Sprintf("the disk does not give out what is in it, or it was cut short while in use (fault at %#x)", fault.Addr())
+		} else if r != nil {
+			panicked = fmt.Sprint(r)
 		}
+	}()
+	return "", fn()
+}
+
+// guarded turns into an error what is left of a damaged file's power over
+// bbolt once its pages have been checked.
+func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) error {
+	var file *os.File
+	defer func() {
 		if file != nil {
-			file.Close() // once more, if all went well
+			// After a panic, the map that bbolt has left keeps the file open, and so
+			// locked. After none, it is closed already.
+			_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+			file.Close()
 		}
 	}()
 	// A pipe would be waited for, and a folder can be opened.
@@ -86,25 +95,23 @@ func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) (err error) {
 		file, err = j.openFile(name, flag, mode, readOnly)
 		return file, err
 	}
-	db, err := bbolt.Open(j.path, 0o600, o)
-	if err != nil {
-		return err
+	panicked, err := caught(func() error {
+		db, err := bbolt.Open(j.path, 0o600, o)
+		if err != nil {
+			return err
+		}
+		// Not deferred: where fn panics, bbolt may be left holding a lock of its own
+		// that Close waits for, for ever. The map is left to the end of the process.
+		err = fn(db)
+		if err == nil && !readOnly {
+			j.keepState(file)
+		}
+		return errors.Join(err, db.Close())
+	})
+	if panicked != "" {
+		return damagedf("%s", panicked)
 	}
-	// Not deferred: where fn panics, bbolt may be left holding a lock of its own
-	// that Close waits for, for ever. The map is left to the end of the process.
-	err = fn(db)
-	if err == nil && !readOnly {
-		j.keepState(file)
-	}
-	return errors.Join(err, db.Close())
-}
-
-// panicked says what was found by tripping over it.
-func panicked(r any) string {
-	if fault, ok := r.(interface{ Addr() uintptr }); ok {
-		return fmt.Sprintf("the disk does not give out what is in it, or it was cut short while in use (fault at %#x)", fault.Addr())
-	}
-	return fmt.Sprint(r)
+	return err
 }
 
 // openFile opens the file for bbolt, with the lock that bbolt is about to ask
