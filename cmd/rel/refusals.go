@@ -7,113 +7,86 @@ import (
 	"choir.chat/rel/phases"
 )
 
+// words are what is said of a refusal. {host}, {thing} and {items} stand for its
+// facts, {commit} and {short} for a thing, or items, that is a commit.
+type words struct {
+	what, cure string
+	// ssh says that the cure is a command for the host.
+	ssh bool
+	// list says that the items are worth a line each; otherwise they are in the
+	// words, or of no help.
+	list bool
+}
+
+// refusals says what a host lacks, and how to mend it.
+var refusals = map[phases.Reason]words{
+	phases.NoCheckout: {what: "{thing} is no git checkout",
+		cure: "set repo in rel.toml, or --repo, --grind-repo, --prod-repo"},
+	phases.NotOurs: {what: "{thing} belongs to another user, and git does not trust it",
+		cure: "git config --global --add safe.directory {thing}", ssh: true},
+	phases.Dirty:    {what: "{thing} has uncommitted changes", cure: "git -C {thing} status", ssh: true, list: true},
+	phases.Diverged: {what: "{thing} has commits that are not at its origin", cure: "git -C {thing} log @{u}..", ssh: true, list: true},
+	phases.WrongBranch: {what: "{thing} has branch {items} checked out",
+		cure: "git -C {thing} checkout BRANCH", ssh: true},
+	phases.UnknownCommit: {what: "there is no commit {thing} in the repository", cure: "push it first"},
+	phases.NotOnBranch:   {what: "commit {thing} is not on branch {items}", cure: "merge it first"},
+	phases.CommitsDiffer: {what: "{thing} is at {items}, not at the commit of this promotion",
+		cure: "find out who moved it, then start anew: rel start"},
+	phases.Downgrade: {what: "the live commit {commit} does not lead to this one",
+		cure: "rel start --allow-downgrade, if that is meant; rel rollback to go back"},
+	phases.NoNix:    {what: "nix does not work: {thing}", cure: "nix --version", ssh: true},
+	phases.NoUnit:   {what: "there is no unit {items}", cure: "systemctl list-unit-files", ssh: true},
+	phases.Occupied: {what: "{items} is not a link", cure: "move it out of the way"},
+	phases.NoFolder: {what: "there is no folder {items} for the links or the manifest", cure: "mkdir -p {folders}", ssh: true},
+	phases.NotRoot: {what: "the login user is {thing}, not root",
+		cure: `set User root for {host} in ~/.ssh/config, or become = "sudo" in rel.toml`},
+	phases.NoRoom: {what: "too little room in {thing}: {items}", cure: "df -h {thing}; nix-collect-garbage, if it is the store's", ssh: true},
+	phases.Held:   {what: "promotion {thing} is at work there", cure: "wait for it: rel log {thing}"},
+	phases.Unconfirmed: {what: "promotion {thing} is not confirmed yet",
+		cure: "rel resume {thing}, or rel abort {thing}"},
+	phases.Drift: {what: "{items} was repointed by hand",
+		cure: "rel status, which shows what it should be; --accept-drift, if it may be repointed"},
+	phases.RolledBack: {what: "commit {short} was rolled back (promotion {thing})",
+		cure: "rel start --again -m WHY, if it is to go live all the same"},
+	phases.Collected: {what: "release {thing} is no longer all in the store, and the build host cannot give it", cure: "rel log"},
+	phases.NoLinks:   {what: "none of the links is there: there is nothing to adopt", cure: "rel start"},
+	phases.NotInStore: {what: "{thing} points at {items}, which is not in the store: it cannot be pinned",
+		cure: "rel start; it puts that link back if it fails"},
+	phases.Adopted: {what: "it has a record already: {thing} is live", cure: "rel status"},
+	phases.TargetsDiffer: {what: "{thing} points at {items}, and on the other targets elsewhere",
+		cure: "make them alike, or rel adopt with one [[target]] at a time"},
+	phases.NoSystemd: {what: "systemd does not run there, and there are services to restart",
+		cure: "take services.restart out of rel.toml"},
+}
+
 // explainRefusal says what a host lacks and how to mend it.
 func explainRefusal(r *phases.Refusal) explanation {
-	e := explanation{code: exitRefused, detail: r.Items}
-	if r.More > 0 {
-		e.detail = append(e.detail, fmt.Sprintf("and %d more", r.More))
+	e := explanation{code: exitRefused, what: r.Error()}
+	w, known := refusals[r.Reason]
+	if !known {
+		return e
 	}
 	items := strings.Join(r.Items, ", ")
-	on := func(format string, args ...any) { e.what = r.Host + ": " + fmt.Sprintf(format, args...) }
-	ssh := func(format string, args ...any) { e.cure = "ssh " + r.Host + " '" + fmt.Sprintf(format, args...) + "'" }
-	switch r.Reason {
-	case phases.NoCheckout:
-		on("%s is no git checkout", r.Thing)
-		e.cure = "set repo in rel.toml, or --repo, --grind-repo, --prod-repo"
-	case phases.NotOurs:
-		on("%s belongs to another user, and git does not trust it", r.Thing)
-		ssh("git config --global --add safe.directory %s", r.Thing)
-	case phases.Dirty:
-		on("%s has uncommitted changes", r.Thing)
-		ssh("git -C %s status", r.Thing)
-	case phases.Diverged:
-		on("%s has commits that are not at its origin", r.Thing)
-		ssh("git -C %s log @{u}..", r.Thing)
-	case phases.WrongBranch:
-		on("%s has branch %s checked out", r.Thing, items)
-		e.detail = nil
-		ssh("git -C %s checkout BRANCH", r.Thing)
-	case phases.UnknownCommit:
-		on("there is no commit %s in the repository", r.Thing)
-		e.cure = "push it first"
-	case phases.NotOnBranch:
-		on("commit %s is not on branch %s", r.Thing, items)
-		e.detail = nil
-		e.cure = "merge it first"
-	case phases.CommitsDiffer:
-		on("%s is at %s, not at the commit of this promotion", r.Thing, items)
-		e.detail = nil
-		e.cure = "find out who moved it, then start anew: rel start"
-	case phases.Downgrade:
-		on("the live commit %s does not lead to this one", phases.Short(r.Thing))
-		e.cure = "rel start --allow-downgrade, if that is meant; rel rollback to go back"
-	case phases.NoNix:
-		on("nix does not work: %s", r.Thing)
-		ssh("nix --version")
-	case phases.NoUnit:
-		on("there is no unit %s", items)
-		e.detail = nil
-		ssh("systemctl list-unit-files")
-	case phases.Occupied:
-		on("%s is not a link", items)
-		e.detail = nil
-		e.cure = "move it out of the way"
-	case phases.NoFolder:
-		on("there is no folder %s for the links or the manifest", items)
-		e.detail = nil
-		ssh("mkdir -p %s", strings.Join(r.Items, " "))
-	case phases.NotRoot:
-		on("the login user is %s, not root", r.Thing)
-		e.cure = "set User root for " + r.Host + ` in ~/.ssh/config, or become = "sudo" in rel.toml`
-	case phases.NoRoom:
-		on("too little room in %s: %s", r.Thing, items)
-		e.detail = nil
-		if ssh("df -h %s", r.Thing); r.Thing == "/nix/store" {
-			ssh("nix-collect-garbage")
+	fill := strings.NewReplacer("{host}", r.Host, "{thing}", r.Thing, "{items}", orNothing(items),
+		"{commit}", phases.Short(r.Thing), "{short}", phases.Short(items), "{folders}", strings.Join(r.Items, " ")).Replace
+	e.what, e.cure = r.Host+": "+fill(w.what), fill(w.cure)
+	if w.ssh {
+		e.cure = "ssh " + r.Host + " '" + e.cure + "'"
+	}
+	if w.list {
+		e.detail = r.Items
+		if r.More > 0 {
+			e.detail = append(e.detail, fmt.Sprintf("and %d more", r.More))
 		}
-	case phases.Held:
-		on("promotion %s is at work there", r.Thing)
-		e.code, e.cure = exitHeld, "wait for it: rel log "+r.Thing
-	case phases.Unconfirmed:
-		on("promotion %s is not confirmed yet", r.Thing)
-		e.cure = "rel resume " + r.Thing + ", or rel abort " + r.Thing
-		if items != "" {
-			e.detail = []string{"nothing takes that release back by itself"}
-			e.cure += "; without the journal of who started it: rel rollback " + items
-		}
-	case phases.Drift:
-		on("%s was repointed by hand", items)
-		e.detail = nil
-		e.cure = "rel status, which shows what it should be; --accept-drift, if it may be repointed"
-	case phases.RolledBack:
-		on("commit %s was rolled back (promotion %s)", phases.Short(items), r.Thing)
-		e.detail = nil
-		e.cure = "rel start --again -m WHY, if it is to go live all the same"
-	case phases.Collected:
-		on("release %s is no longer all in the store, and the build host cannot give it", r.Thing)
-		e.detail = nil
-		e.cure = "rel log"
-		if items != "" {
-			e.cure = "rel rollback " + items + ", the nearest that is there"
-		}
-	case phases.NoLinks:
-		on("none of the links is there: there is nothing to adopt")
-		e.cure = "rel start"
-	case phases.NotInStore:
-		on("%s points at %s, which is not in the store: it cannot be pinned", r.Thing, items)
-		e.detail = nil
-		e.cure = "rel start; it puts that link back if it fails"
-	case phases.Adopted:
-		on("it has a record already: %s is live", r.Thing)
-		e.cure = "rel status"
-	case phases.TargetsDiffer:
-		on("%s points at %s, and on the other targets elsewhere", r.Thing, orNothing(items))
-		e.detail = nil
-		e.cure = "make them alike, or rel adopt with one [[target]] at a time"
-	case phases.NoSystemd:
-		on("systemd does not run there, and there are services to restart")
-	default:
-		e.what = r.Error()
+	}
+	switch {
+	case r.Reason == phases.Held:
+		e.code = exitHeld
+	case r.Reason == phases.Unconfirmed && items != "":
+		e.detail = []string{"nothing takes that release back by itself"}
+		e.cure += "; without the journal of who started it: rel rollback " + items
+	case r.Reason == phases.Collected && items != "":
+		e.cure = "rel rollback " + items + ", the nearest that is there"
 	}
 	return e
 }
