@@ -223,11 +223,11 @@ type faultKind struct {
 }
 
 var faultKinds = []faultKind{
-	{"EIO", fuse.EIO, "lookup getattr setattr open create read write fsync flush opendir readdir fsyncdir mkdir link rename unlink", 19, 1},
-	{"ENOSPC", fuse.Status(syscall.ENOSPC), "setattr create write fsync mkdir link rename", 7, 1},
-	{"short", fuse.Status(syscall.ENOSPC), "write", 5, 1},
+	{"EIO", fuse.EIO, "lookup getattr setattr open create read write fsync flush opendir readdir fsyncdir mkdir link rename unlink", 41, 1},
+	{"ENOSPC", fuse.Status(syscall.ENOSPC), "setattr create write fsync mkdir link rename", 13, 1},
+	{"short", fuse.Status(syscall.ENOSPC), "write", 9, 1},
 	// Where reading ahead fails, the kernel tries again, twice, what is waited for.
-	{"EIO thrice", fuse.EIO, "read", 3, 3},
+	{"EIO thrice", fuse.EIO, "read", 5, 3},
 }
 
 // faulty is a file system that passes all on to another folder, but for one

@@ -48,7 +48,7 @@ func ledgerOf(t *testing.T, j *Journal) ledger {
 func TestTamperedByteIsFound(t *testing.T) {
 	t.Parallel()
 	j := broken(t)
-	stride, masks := 7, []byte{1, 0x80, 0x20}
+	stride, masks := 7, []byte{0x20}
 	if long {
 		stride, masks = 1, []byte{1, 2, 4, 8, 16, 32, 64, 128, 0xFF}
 	}
@@ -148,8 +148,11 @@ func TestTamperedPastIsFoundByAnchors(t *testing.T) {
 // A head that is cut off without care is found without an anchor.
 func TestTamperedEndIsFound(t *testing.T) {
 	t.Parallel()
+	whole := broken(t)
+	file := mustReadFile(t, whole.path)
 	for n := int64(1); n <= 20; n++ {
-		j := broken(t)
+		j := New(whole.path)
+		mustWriteFile(t, j.path, file)
 		edit(t, j.path, func(tx *bbolt.Tx) error {
 			head := bytes.Clone(tx.Bucket(bucketMeta).Get(keyHead))
 			return errors.Join(cutOff(tx, n), tx.Bucket(bucketMeta).Put(keyHead, head))
