@@ -158,7 +158,7 @@ func TestDamageOfAnyByteIsNoticedOrHarmless(t *testing.T) {
 	d := newDamage(t, j)
 	stride := 251
 	if long {
-		stride = 2
+		stride = 4
 	}
 	noticed, used := 0, d.used(t)
 	for at := 0; at < len(d.whole); at += stride {

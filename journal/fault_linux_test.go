@@ -29,8 +29,10 @@ func TestFaultAtAnyStep(t *testing.T) {
 	}
 	base := t.TempDir()
 	mustMount(t, "none", filepath.Join(base, "memory"), "tmpfs", "size=64m")
+	// The worker is there before the mount, or it would inherit the file system's
+	// end of it, and wait for itself when the server is killed.
+	worker := spawn(t, "scenario", New(""), "", dieTogether)
 	f := mountFaulty(t, filepath.Join(base, "memory"), filepath.Join(base, "faulty"))
-	worker := spawn(t, "scenario", New(""), "")
 	ask := func(what, dir string, acked []Head) scenario {
 		t.Helper()
 		line, err := json.Marshal(order{What: what, Dir: filepath.Join(base, "faulty", dir), Acked: acked})

@@ -63,3 +63,8 @@ func mustMount(t *testing.T, source, target, kind, options string) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(target, syscall.MNT_DETACH) })
 }
+
+// dieTogether ends a helper with the test, also one that stands still.
+func dieTogether(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}

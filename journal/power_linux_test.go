@@ -15,6 +15,8 @@ import (
 
 func init() { helpers["power"] = appendAndBackUp }
 
+const neverSynced = "never-synced"
+
 // step is a line by which the writer acknowledges an event or a backup.
 type step struct {
 	Head
@@ -59,14 +61,9 @@ func TestPowerLossLosesNothing(t *testing.T) {
 	disk := filepath.Join(base, "disk")
 	image(t, disk)
 	mustMount(t, disk, filepath.Join(base, "live"), "ext4", "loop,commit=1000")
-	// If this were to be found afterwards, the copies would tell nothing.
-	mustWriteFile(t, filepath.Join(base, "live", "never-synced"), noise(100))
 	j := New(filepath.Join(base, "live", "home", "app", "journal.db"))
 
-	writer := spawn(t, "power", j, "", func(cmd *exec.Cmd) {
-		// A writer that is stopped would outlive a test that is killed.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	})
+	writer := spawn(t, "power", j, "", dieTogether)
 	var beyond int64
 	for n := range steps {
 		var acked step
@@ -74,11 +71,13 @@ func TestPowerLossLosesNothing(t *testing.T) {
 			t.Fatalf("after step %d the writer has ended: %v", n, err)
 		}
 		stop(t, writer)
+		// If this were to be found afterwards, the copies would tell nothing.
+		mustWriteFile(t, filepath.Join(base, "live", neverSynced), noise(100+n))
 		copied := fmt.Sprint(disk, n)
 		if out, err := exec.Command("cp", "--sparse=always", disk, copied).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		beyond += afterPowerLoss(t, copied, fmt.Sprint(base, "/found", n), acked)
+		beyond += afterPowerLoss(t, copied, fmt.Sprint(base, "/found", n), n, acked)
 		if err := writer.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +113,7 @@ func stop(t *testing.T, c *child) {
 
 // afterPowerLoss looks at a disk as it was found, and returns how many events
 // more than the acknowledged ones are there.
-func afterPowerLoss(t *testing.T, disk, at string, acked step) int64 {
+func afterPowerLoss(t *testing.T, disk, at string, n int, acked step) int64 {
 	t.Helper()
 	mustMkdir(t, at)
 	if out, err := exec.Command("mount", "-o", "loop", disk, at).CombinedOutput(); err != nil {
@@ -126,7 +125,7 @@ func afterPowerLoss(t *testing.T, disk, at string, acked step) int64 {
 		}
 		os.Remove(disk)
 	}()
-	if info, err := os.Stat(filepath.Join(at, "never-synced")); err == nil && info.Size() > 0 {
+	if info, err := os.Stat(filepath.Join(at, neverSynced)); err == nil && info.Size() == int64(100+n) {
 		t.Error("what was never synced is on the disk: the copy is not what a power cut leaves")
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
