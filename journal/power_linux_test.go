@@ -15,8 +15,6 @@ import (
 
 func init() { helpers["power"] = appendAndBackUp }
 
-const neverSynced = "never-synced"
-
 // step is a line by which the writer acknowledges an event or a backup.
 type step struct {
 	Head
@@ -72,7 +70,7 @@ func TestPowerLossLosesNothing(t *testing.T) {
 		}
 		stop(t, writer)
 		// If this were to be found afterwards, the copies would tell nothing.
-		mustWriteFile(t, filepath.Join(base, "live", neverSynced), noise(100+n))
+		mustWriteFile(t, filepath.Join(base, "live", fmt.Sprint("never-synced", n)), noise(100))
 		copied := fmt.Sprint(disk, n)
 		if out, err := exec.Command("cp", "--sparse=always", disk, copied).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -125,14 +123,14 @@ func afterPowerLoss(t *testing.T, disk, at string, n int, acked step) int64 {
 		}
 		os.Remove(disk)
 	}()
-	if info, err := os.Stat(filepath.Join(at, neverSynced)); err == nil && info.Size() == int64(100+n) {
+	if info, err := os.Stat(filepath.Join(at, fmt.Sprint("never-synced", n))); err == nil && info.Size() > 0 {
 		t.Error("what was never synced is on the disk: the copy is not what a power cut leaves")
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	j := New(filepath.Join(at, "home", "app", "journal.db"))
 	head, err := j.Verify()
-	if err != nil || head.Seq < acked.Seq || head.Seq > acked.Seq+10 {
+	if err != nil || head.Seq < acked.Seq {
 		t.Fatalf("%d events were acknowledged; found: %+v, %v", acked.Seq, head, err)
 	}
 	if ev, found, err := j.At(acked.Seq); err != nil || !found || ev.Hash != acked.Hash {
