@@ -18,7 +18,7 @@ func FuzzResolve(f *testing.F) {
 		head + "stricthostkeychecking off\nuserknownhostsfile /a /b\nglobalknownhostsfile /c\nconnecttimeout 7\n",
 		head + "proxyjump a,b:22\nhostkeyalias k\n", head + "proxycommand nc %h %p\n", head + "proxycommand none\n",
 		head + "knownhostscommand /x\n", head + "identityfile /100%\nidentityfile /%%\nidentityfile /%Z\n",
-		head + "connecttimeout 9999999999999\n", head + "connecttimeout -1\n", "user\nhostname\nport\n", "", "\n\n \x00",
+		head + "connecttimeout 9999999999\n", head + "connecttimeout -1\n", "user\nhostname\nport\n", "", "\n\n \x00",
 	} {
 		f.Add(text)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -122,7 +123,8 @@ func (s *settings) set(key, value string) error {
 		s.hashKnownHosts = value == "yes"
 	case "connecttimeout":
 		if n, err := strconv.Atoi(value); err == nil && n > 0 {
-			s.connectTimeout = time.Duration(n) * time.Second
+			// ssh's own is an int; more would overflow, and be a time before now.
+			s.connectTimeout = time.Duration(min(n, math.MaxInt32)) * time.Second
 		}
 	case "proxyjump":
 		if value != "none" {
