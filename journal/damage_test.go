@@ -29,7 +29,7 @@ type damage struct {
 func newDamage(t *testing.T, j *Journal) *damage {
 	t.Helper()
 	d := &damage{whole: mustReadFile(t, j.path), want: mustRead(t, j), dir: inMemory(t), outcomes: map[string]int{}}
-	t.Cleanup(func() { t.Logf("%d trials: %v", d.n, d.outcomes) })
+	t.Cleanup(func() { t.Logf("figures: %s: %d trials: %v", t.Name(), d.n, d.outcomes) })
 	return d
 }
 

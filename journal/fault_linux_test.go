@@ -92,9 +92,9 @@ func TestFaultAtAnyStep(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d cases", cases)
+	t.Logf("figures: one operation of the disk fails: %d cases", cases)
 	for _, what := range slices.Sorted(maps.Keys(outcomes)) {
-		t.Logf("%5d %s", outcomes[what], what)
+		t.Logf("figures: %5d %s", outcomes[what], what)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestPowerLossLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d power cuts; %d events were found that had not been acknowledged yet", steps, beyond)
+	t.Logf("figures: %d power cuts; %d events were found that had not been acknowledged yet", steps, beyond)
 }
 
 func image(t *testing.T, path string) {

@@ -89,7 +89,7 @@ func TestTamperedByteIsFound(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d flips", trials)
+	t.Logf("figures: %d flips", trials)
 	if trials < 500 {
 		t.Errorf("only %d flips", trials)
 	}
