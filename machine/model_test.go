@@ -23,14 +23,14 @@ import (
 // recorded is what the oracle foretold, and what must always be true is.
 func TestModel(t *testing.T) {
 	w := newModelWorld(t)
-	checks(t, 100, 3500, 20)
+	checks(t, 100, 3500, 15)
 	rapid.Check(t, func(rt *rapid.T) { newModel(rt, w, &faulty{store: &memory{}}).play(rt) })
 }
 
 // The same with the journal as it lies on disk. Each append is synced: fewer.
 func TestModelOnDisk(t *testing.T) {
 	w := newModelWorld(t)
-	checks(t, 5, 100, 8)
+	checks(t, 3, 100, 8)
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "case")
 		if err != nil {
