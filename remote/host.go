@@ -177,15 +177,26 @@ func (h *Host) unsent(ctx context.Context, err error) error {
 	return &LostError{Host: h.name, Err: err, Unsent: true}
 }
 
+// errEnded says of a connection that nothing waits for it any more.
+var errEnded = errors.New("it ended")
+
 // bounded runs what waits for the host, and closes the connection if that takes
-// too long or ctx ends.
+// too long or ctx ends. It does not wait for longer than there is a connection: a
+// channel that is asked for in the instant in which the client's loop ends is
+// never answered, and nothing that is closed ends its wait. What is left of fn then
+// stays behind.
 func (h *Host) bounded(ctx context.Context, what string, fn func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sessionTimeout, fmt.Errorf("%s took longer than %s", what, sessionTimeout))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { h.conn.Close() })
-	err := fn()
-	if !stop() {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	select {
+	case err := <-done:
+		return err
+	case <-h.done:
+		return errEnded
+	case <-ctx.Done():
+		h.conn.Close()
 		return context.Cause(ctx)
 	}
-	return err
 }

@@ -143,6 +143,24 @@ func TestSessionStalls(t *testing.T) {
 	}
 }
 
+// What waits for an answer that the SSH client lost with the connection, as it may,
+// waits no longer than there is a connection.
+func TestNothingOutlivesTheConnection(t *testing.T) {
+	s, d := newServer(t)
+	h := dial(t, d)
+	s.cut()
+	never := make(chan struct{})
+	defer close(never)
+	began := time.Now()
+	err := h.bounded(t.Context(), "opening a session", func() error {
+		<-never
+		return nil
+	})
+	if err == nil || time.Since(began) > sessionTimeout/2 {
+		t.Errorf("it waited %s and got %v", time.Since(began), err)
+	}
+}
+
 // More scripts than sshd allows sessions wait for their turn.
 func TestSessionsAreBounded(t *testing.T) {
 	_, d := newServer(t)

@@ -64,5 +64,12 @@ func (h *Host) send(ctx context.Context, name string, data []byte) error {
 		return &LostError{Host: h.name, Err: err}
 	}
 	defer client.Close()
-	return client.Copy(ctx, bytes.NewReader(data), name, "0600", int64(len(data)))
+	done := make(chan error, 1)
+	go func() { done <- client.Copy(ctx, bytes.NewReader(data), name, "0600", int64(len(data))) }()
+	select {
+	case err := <-done:
+		return err
+	case <-h.done: // which the library does not notice in every case: see bounded
+		return &LostError{Host: h.name, Err: errEnded}
+	}
 }
