@@ -157,15 +157,24 @@ func (h *Hold) Account(note func(host, text string)) {
 
 func (h *Hold) take(ctx context.Context, target Host, mine func(*Holder) bool) error {
 	p := h.promotion
+	asked := false
 	for over := ""; ; {
 		a, err := h.ask(ctx, target, "take.sh", takeScript, map[string]string{
 			"OPERATOR": p.Operator, "KEY": p.Key, "OVER": over, "LEDGER": p.ledgerMembers(),
 		})
+		// Where the answer was lost the hold may have been granted. Then it is asked
+		// for again, and taken over from this very promotion: left there it would
+		// keep everyone out, and this operator too, until it ends by itself.
+		if mayHaveRun(err) && ctx.Err() == nil && !asked {
+			asked = true
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		if holder := parseHolder(a.get("held")); holder != nil {
-			if over == "" && mine(holder) {
+			own := asked && holder.Promotion == p.ID && holder.Operator == p.Operator && holder.Key == p.Key
+			if over == "" && (own || mine(holder)) {
 				over = strconv.FormatInt(holder.Epoch, 10)
 				continue
 			}
@@ -330,8 +339,11 @@ func (h *Hold) Release(ctx context.Context, state string) {
 		}
 		ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 		defer cancel()
-		members := h.promotion.ledgerMembers() + members("state", state)
-		_, err := h.ask(ctx, target, "release.sh", leaveScript, map[string]string{"LEDGER": members})
+		env := map[string]string{"LEDGER": h.promotion.ledgerMembers() + members("state", state)}
+		_, err := h.ask(ctx, target, "release.sh", leaveScript, env)
+		if mayHaveRun(err) {
+			_, err = h.ask(ctx, target, "release.sh", leaveScript, env)
+		}
 		return err
 	})
 }

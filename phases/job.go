@@ -126,6 +126,13 @@ func isUnreached(err error) bool {
 	return errors.As(err, &unreached) && unreached.Unreached()
 }
 
+// mayHaveRun reports whether a host may have done what it was asked, and only its
+// answer was lost.
+func mayHaveRun(err error) bool {
+	var lost interface{ MayHaveRun() bool }
+	return errors.As(err, &lost) && lost.MayHaveRun()
+}
+
 // follow is job over one connection.
 func (p *Promotion) follow(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
 	start := p.onTarget(target, "start.sh", startScript, map[string]string{

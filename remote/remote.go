@@ -55,6 +55,9 @@ func (e *LostError) Unwrap() error { return e.Err }
 // runs on it, is to blame.
 func (e *LostError) Lost() bool { return true }
 
+// MayHaveRun tells such callers that the host may have done what it was asked.
+func (e *LostError) MayHaveRun() bool { return !e.Unsent }
+
 // SudoError says that the login user may not become root without a password.
 type SudoError struct {
 	Host, User string
