@@ -44,8 +44,9 @@ type undecidedError struct{ error }
 
 func (e *undecidedError) Unwrap() error { return e.error }
 
-// again is the pause before what was undecided is tried once more.
-const again = 2 * time.Second
+// Again is the pause before what was undecided, or lost on the way, is tried once
+// more. It is a variable for tests that cut connections thousands of times.
+var Again = 2 * time.Second
 
 // Health asks all checks, of every target and of the operator, and confirms
 // the release where all passed. A failed check sends every target back to the
@@ -64,14 +65,14 @@ func Health(ctx context.Context, p *Promotion) error {
 			return err
 		case window.IsZero():
 			return undecided.error
-		case time.Until(window) < again:
+		case time.Until(window) < Again:
 			return p.awaitReturn(ctx, undecided.error)
 		case !told:
 			p.Note("", fmt.Sprintf("undecided; trying again for %s, until the targets go back: %v",
 				time.Until(window).Round(time.Second), undecided.error))
 		}
 		select {
-		case <-time.After(again):
+		case <-time.After(Again):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

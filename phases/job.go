@@ -94,7 +94,7 @@ func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (
 			return o, err
 		}
 		select {
-		case <-time.After(again):
+		case <-time.After(Again):
 		case <-ctx.Done():
 			return o, err
 		}

@@ -58,6 +58,10 @@ const (
 	sendings = 3
 )
 
+// firstPause is the one before a host is dialled again; the next are longer. It is a
+// variable for tests that cut connections thousands of times.
+var firstPause = time.Second
+
 // connect returns the open connection, or opens one.
 func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 	select {
@@ -76,7 +80,7 @@ func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 	}
 	try := 1
 	open, err := backoff.Retry(ctx, func() (*remote.Host, error) { return h.dial(ctx) },
-		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: time.Second, Multiplier: 2, MaxInterval: 15 * time.Second}),
+		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: firstPause, Multiplier: 2, MaxInterval: 15 * time.Second}),
 		backoff.WithMaxTries(tries), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
 			try++

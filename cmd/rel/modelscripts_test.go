@@ -1,0 +1,484 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scripts are all that a scripted host knows: each by the first words of its own
+// comment, and what it answers and does.
+var scripts = []struct {
+	name, sentence string
+	answer         func(*call, *model) uint32
+}{
+	{"pin", "Resolve the commit to promote.", answers(pinned)},
+	{"sync", "Bring a checkout to exactly one commit", answers(synced)},
+	{"ancestor", "Answer whether the commit OLD leads", answers(ancestor)},
+	{"checkout", "Answer where a checkout is", answers(checkout)},
+	{"build", "Build all artifacts from the checkout.", answers(build)},
+	{"closure", "Pin the built artifacts", answers(closure)},
+	{"valid", "Answer which store paths are not valid", answers(valid)},
+	{"settle", "Make an uploaded file the one it is to be", answers(settle)},
+	{"look", "Answer what a target is like now.", answers(look)},
+	{"take", "Take the hold of a target", answers(take)},
+	{"beat", "Keep the hold of a target alive", beat},
+	{"release", "Let the hold of a target go", answers(release)},
+	{"receive", "Make a target ready to receive", answers(receive)},
+	{"export", "Write store paths to standard output", export},
+	{"import", "Read what export.sh wrote", imported},
+	{"start", "Start the job on a target", startJob},
+	{"extend", "Let the confirm window begin anew", answers(extend)},
+	{"confirm", "Make an applied release the confirmed one", answers(confirm)},
+	{"prune", "Unpin what no one will go back to", answers(prune)},
+	{"journal", "Show what the units said", answers(nothing)},
+	{"anchors", "Answer what this target's own record says.", answers(anchors)},
+}
+
+// reply is what a script prints, and how it ends.
+type reply struct {
+	lines  []string
+	status uint32
+}
+
+func (r *reply) say(format string, args ...any) {
+	r.lines = append(r.lines, fmt.Sprintf(format, args...))
+}
+
+// answers is a script that reads its input, does all that it does in one go, and
+// answers.
+func answers(fn func(c *call, m *model, r *reply)) func(*call, *model) uint32 {
+	return func(c *call, m *model) uint32 {
+		var r reply
+		m.mu.Lock()
+		fn(c, m, &r)
+		m.mu.Unlock()
+		for _, line := range r.lines {
+			fmt.Fprintln(c.out, line)
+		}
+		return r.status
+	}
+}
+
+// fenced is that of target.sh.
+func fenced(c *call, m *model, r *reply) bool {
+	epoch, _ := strconv.Atoi(c.env["EPOCH"])
+	if epoch < m.epoch {
+		r.say("%s", m.holding("fenced"))
+	}
+	return epoch < m.epoch
+}
+
+func nothing(*call, *model, *reply) {}
+
+func pinned(c *call, m *model, r *reply) {
+	r.say("commit=%s", m.commits[len(m.commits)-1])
+	r.say("subject=the newest")
+}
+
+func synced(c *call, m *model, r *reply) {
+	if strings.HasPrefix(c.code[strings.Index(c.code, "fence\n")+1:], "ence\numask 022") && fenced(c, m, r) {
+		return
+	}
+	if c.env["STEP"] == "move" {
+		m.head = c.env["COMMIT"]
+	}
+	r.say("head=%s", m.head)
+	r.say("user=root")
+}
+
+func ancestor(c *call, m *model, r *reply) {
+	old, young := slices.Index(m.commits, c.env["OLD"]), slices.Index(m.commits, c.env["NEW"])
+	if old >= 0 && old <= young {
+		r.say("ancestor=yes")
+	} else {
+		r.say("ancestor=no")
+	}
+}
+
+func checkout(c *call, m *model, r *reply) {
+	r.say("head=%s", m.head)
+	if c.env["BUILDS"] == "true" {
+		r.say("nix=nix (Nix) 2.18.1")
+		r.say("free=99999999")
+	}
+}
+
+func build(c *call, m *model, r *reply) {
+	if m.head != c.env["COMMIT"] {
+		r.say("moved=%s", m.head)
+		return
+	}
+	rows := c.rows()
+	for _, path := range m.closure {
+		m.store[path] = true
+	}
+	for _, row := range rows {
+		name, _, _ := strings.Cut(row, "\t")
+		r.say("built=%s\t[{\"outputs\":{\"out\":%q}}]", name, m.outputs[name])
+	}
+}
+
+func closure(c *call, m *model, r *reply) {
+	for _, path := range m.closure {
+		r.say("path=%s", path)
+	}
+	r.say("bytes=%d", len(m.closure)<<20)
+}
+
+func valid(c *call, m *model, r *reply) { missing(c.rows(), m, r) }
+
+func missing(paths []string, m *model, r *reply) {
+	for _, path := range paths {
+		if !m.store[path] {
+			r.say("missing=%s", path)
+		}
+	}
+}
+
+func settle(c *call, m *model, r *reply) {
+	text, arrived := m.files[c.env["FROM"]]
+	delete(m.files, c.env["FROM"])
+	if sum := sha256.Sum256([]byte(text)); !arrived || hex.EncodeToString(sum[:]) != c.env["SHA256"] {
+		r.status = 1
+		return
+	}
+	to := c.env["TO"]
+	m.files[to] = text
+	if rest, ok := strings.CutPrefix(to, "/var/lib/rel/app/releases/"); ok {
+		m.dir(path.Dir(rest)).manifest = text
+	}
+}
+
+func receive(c *call, m *model, r *reply) {
+	if fenced(c, m, r) {
+		return
+	}
+	k := m.dir(c.env["ID"])
+	k.rows, k.closure = nil, nil
+	for _, row := range c.rows() {
+		if path, ok := strings.CutPrefix(row, "path\t"); ok {
+			k.closure = append(k.closure, path)
+		} else {
+			k.rows = append(k.rows, row)
+		}
+	}
+	if k.confirmed == "" {
+		k.epoch, _ = strconv.Atoi(c.env["EPOCH"])
+	}
+	missing(k.closure, m, r)
+	r.say("free=99999999")
+	r.say("accept=")
+}
+
+// exported is how large a path is in an export.
+const exported = 10 << 10
+
+func export(c *call, m *model) uint32 {
+	paths := c.rows()
+	fmt.Fprintln(c.out, "none")
+	for _, path := range paths {
+		fmt.Fprintf(c.out, "%s\n%s", path, strings.Repeat("x", exported))
+	}
+	if _, err := fmt.Fprintln(c.out, "end"); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// imported takes each path that arrives whole, and fails if there is no end.
+func imported(c *call, m *model) uint32 {
+	if filter, _ := c.in.ReadString('\n'); filter != "none\n" {
+		return 1
+	}
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return 1
+		}
+		if line == "end\n" {
+			return 0
+		}
+		if _, err := io.CopyN(io.Discard, c.in, exported); err != nil {
+			return 1
+		}
+		m.mu.Lock()
+		m.store[strings.TrimSuffix(line, "\n")] = true
+		m.mu.Unlock()
+	}
+}
+
+func take(c *call, m *model, r *reply) {
+	over, _ := strconv.Atoi(c.env["OVER"])
+	if m.holder != nil && m.holder.age() < 15 && m.holder.epoch != over {
+		r.say("%s", m.holding("held"))
+		return
+	}
+	replaced := ""
+	if m.holder != nil {
+		r.say("%s", m.holding("over"))
+		replaced = fmt.Sprintf(`,"over":%q,"of":%q`, m.holder.id, m.holder.operator)
+	}
+	m.epoch++
+	m.holder = &holder{epoch: m.epoch, id: c.env["ID"], beat: time.Now(), since: stamp(), key: c.env["KEY"], operator: c.env["OPERATOR"]}
+	m.note("held", fmt.Sprintf(`%s,"epoch":%d%s`, c.env["LEDGER"], m.epoch, replaced))
+	r.say("epoch=%d", m.epoch)
+}
+
+func beat(c *call, m *model) uint32 {
+	epoch, _ := strconv.Atoi(c.env["EPOCH"])
+	since := stamp()
+	for {
+		phase, err := c.in.ReadString('\n')
+		if err != nil {
+			return 0
+		}
+		m.mu.Lock()
+		lost := ""
+		if m.epoch != epoch {
+			lost = m.holding("lost")
+		} else {
+			m.holder = &holder{epoch: epoch, id: c.env["ID"], phase: strings.TrimSuffix(phase, "\n"), beat: time.Now(),
+				since: since, key: c.env["KEY"], operator: c.env["OPERATOR"]}
+		}
+		m.mu.Unlock()
+		if lost != "" {
+			fmt.Fprintln(c.out, lost)
+			return 0
+		}
+		fmt.Fprintln(c.out, "beat=yes")
+	}
+}
+
+func release(c *call, m *model, r *reply) {
+	if m.holder == nil || c.env["EPOCH"] != strconv.Itoa(m.holder.epoch) {
+		return
+	}
+	m.note("released", c.env["LEDGER"])
+	m.holder = nil
+}
+
+func look(c *call, m *model, r *reply) {
+	r.say("uid=0\nuser=root\nsystemd=yes\nnix=nix-store (Nix) 2.18.1\nfree=99999999")
+	r.say("%s", m.holding("hold"))
+	var recorded []string
+	if m.live != "" {
+		live := m.dir(m.live)
+		since, by, _ := strings.Cut(live.confirmed, "\t")
+		r.say("live=%s\nlive_sha=%s\nsince=%s\nby=%s", m.live, live.first("sha"), since, by)
+		recorded = live.row("link")
+	}
+	for _, row := range recorded {
+		r.say("recorded=%s", row)
+	}
+	if m.epoch > 0 {
+		r.say("known=yes")
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.releases)) {
+		k := m.releases[id]
+		if k.unfinished() {
+			r.say("pending=%s", id)
+		}
+		if k.reverted != "" && (m.live == "" || m.dir(m.live).epoch < k.epoch) {
+			r.say("returned=%s\t%s", id, k.reverted)
+		}
+	}
+	if k := m.releases[c.env["ID"]]; c.env["ID"] != "" && k != nil {
+		lookAtOwn(k, r)
+	}
+	lookAtLinks(c.rows(), recorded, m, r)
+}
+
+// lookAtOwn answers what came of the promotion that asks.
+func lookAtOwn(k *kept, r *reply) {
+	if k.begun != "" {
+		r.say("begun=yes")
+	}
+	if k.result != "" {
+		r.say("outcome=%s", k.result)
+	}
+	if k.reverted != "" {
+		r.say("reverted=%s", k.reverted)
+	}
+	if left, open := k.left(); open {
+		r.say("left=%d", left)
+	}
+}
+
+func lookAtLinks(rows, recorded []string, m *model, r *reply) {
+	var keptLinks []string
+	for _, k := range m.releases {
+		if k.begun != "" && k.confirmed == "" {
+			keptLinks = append(keptLinks, k.row("link")...)
+		}
+	}
+	for _, row := range recorded {
+		link, target, _ := strings.Cut(row, "\t")
+		if actual := m.links[link]; actual != target && slices.Contains(rows, "link\t"+link) && !slices.Contains(keptLinks, link+"\t"+actual) {
+			r.say("by_hand=%s", link)
+		}
+	}
+	for _, row := range rows {
+		kind, name, _ := strings.Cut(row, "\t")
+		switch {
+		case kind == "link" && m.links[name] != "":
+			r.say("link=%s\t%s", name, m.links[name])
+		case kind == "unit":
+			r.say("unit=%s\tLoadState=loaded ActiveState=active Type=simple Result=success MainPID=77", name)
+			if m.exe == "" {
+				continue
+			}
+			r.say("exe=%s\t%s", name, m.exe)
+			if !slices.Contains(slices.Collect(maps.Values(m.links)), m.exe) {
+				r.say("stale=%s\t%s", name, m.exe)
+			}
+		}
+	}
+}
+
+// startJob starts the job, or finds it, and follows it to its end.
+func startJob(c *call, m *model) uint32 {
+	var r reply
+	id, verb := c.env["ID"], c.env["VERB"]
+	attempt, _ := strconv.Atoi(c.env["ATTEMPT"])
+	rows := c.rows()
+	var script []string
+	if i := slices.Index(rows, "---"); i >= 0 {
+		rows, script = rows[:i], rows[i+1:]
+	}
+	m.mu.Lock()
+	k := m.dir(id)
+	offset := 0
+	over := func() bool {
+		return verb == "apply" && strings.HasPrefix(k.result, fmt.Sprintf(`{"attempt":%d,`, attempt))
+	}
+	// An apply that runs is the one to follow.
+	attach := over()
+	for verb == "apply" && !attach && !m.free() {
+		attach = m.who == id+" apply" && k.result == ""
+		m.mu.Unlock()
+		time.Sleep(jobStep)
+		m.mu.Lock()
+		attach = attach || over()
+	}
+	if !attach {
+		if fenced(c, m, &r) {
+			m.mu.Unlock()
+			fmt.Fprintln(c.out, r.lines[0])
+			return 0
+		}
+		k.job = parseJob(rows)
+		k.whole = len(script) > 0 && script[len(script)-1] == "esac"
+		if !k.whole && !k.armed.IsZero() {
+			m.faultLocked("%s waits to be confirmed, and the script that has to put the release before back is not whole", id)
+		}
+		if verb == "apply" {
+			k.result = ""
+		} else {
+			k.revert = ""
+		}
+		offset = len(k.log)
+		m.start(id, verb, c.env["REASON"], attempt)
+	}
+	m.mu.Unlock()
+	return follow(c, m, k, verb, offset)
+}
+
+func follow(c *call, m *model, k *kept, verb string, offset int) uint32 {
+	for quiet := 0; ; {
+		m.mu.Lock()
+		end := k.result
+		if verb != "apply" {
+			end = k.revert
+		}
+		lines := slices.Clone(k.log[min(offset, len(k.log)):])
+		offset = len(k.log)
+		if quiet++; !m.free() {
+			quiet = 0
+		}
+		m.mu.Unlock()
+		for _, line := range lines {
+			fmt.Fprintln(c.err, line)
+		}
+		switch {
+		case end != "":
+			fmt.Fprintf(c.out, "end=%s\n", end)
+			return 0
+		case quiet > 20:
+			fmt.Fprintln(c.out, "lost=yes")
+			return 0
+		}
+		time.Sleep(jobStep)
+	}
+}
+
+func extend(c *call, m *model, r *reply) {
+	if fenced(c, m, r) {
+		return
+	}
+	k := m.dir(c.env["ID"])
+	if k.armed.IsZero() {
+		return
+	}
+	seconds, _ := strconv.Atoi(c.env["CONFIRM"])
+	k.armed = time.Now().Add(time.Duration(seconds) * time.Second)
+	r.say("left=%d", seconds)
+}
+
+func confirm(c *call, m *model, r *reply) {
+	if fenced(c, m, r) {
+		return
+	}
+	id := c.env["ID"]
+	k := m.dir(id)
+	if k.reverted != "" {
+		r.say("refused=it went back: %s", k.reverted)
+		return
+	}
+	rows := c.rows()
+	j := parseJob(rows)
+	if !m.expected(id, j.live) {
+		r.say("refused=%s is live since verify", m.live)
+		return
+	}
+	for link, target := range j.links {
+		if m.links[link] != target {
+			r.say("refused=%s points elsewhere", link)
+			return
+		}
+	}
+	if len(j.links) == 0 {
+		m.faultLocked("%s is confirmed, and no link was looked at", id)
+	}
+	was := m.live
+	if was != id {
+		k.before = &was
+		m.files[c.env["MANIFEST"]] = k.manifest
+	}
+	k.confirmed = stamp() + "\t" + c.env["BY"]
+	m.live = id
+	k.armed = time.Time{}
+	if was != id {
+		m.note("confirmed", j.ledger)
+	}
+	r.say("confirmed=yes")
+}
+
+func prune(c *call, m *model, r *reply) { fenced(c, m, r) }
+
+func anchors(c *call, m *model, r *reply) {
+	for _, line := range m.ledger {
+		if !json.Valid([]byte(line)) {
+			continue
+		}
+		r.say("line=%s", line)
+	}
+}
