@@ -4,7 +4,9 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -114,7 +116,7 @@ func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
 		defer cancel()
 		s := p.onTarget(target, "confirm.sh", timersPart+confirmScript,
 			map[string]string{"BY": p.Operator, "MANIFEST": p.Plan.Manifest})
-		s.Stdin = p.jobRows(target)
+		s.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader(lastLine))
 		a, err := ask(ctx, p, target, s)
 		switch {
 		case err != nil:

@@ -1,7 +1,7 @@
 # Make an applied release the confirmed one: compare and swap on its id.
 #
 # In: APP ID EPOCH BY (the operator) MANIFEST (where other scripts read what is live);
-# job rows as apply.sh has them.
+# job rows as apply.sh has them, and the last line.
 # Out: confirmed=yes, or refused= with why it cannot be.
 set -eu
 fence
@@ -9,6 +9,10 @@ exec 9>"$state/apply.lock"
 flock -w 60 9 || { echo "refused=another apply is running" && exit 0; }
 [ ! -e "$dir/reverted" ] || { sed -e 's/^/refused=it went back: /' -e 1q "$dir/reverted" && exit 0; }
 job=$(cat)
+case $job in
+*"# end") ;;
+*) say "what was sent broke off" && exit 1 ;;
+esac
 field() { printf '%s\n' "$job" | sed -n "s/^$1$tab//p"; }
 expected "$(field live)" || { echo "refused=${live:-nothing} is live since verify" && exit 0; }
 changed=$(field link | while IFS=$tab read -r link target; do

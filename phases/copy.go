@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -130,7 +131,7 @@ type readiness struct {
 func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
 	release := p.Release()
 	s := p.onTarget(target, "receive.sh", receiveScript, map[string]string{"STORE": storeDir})
-	s.Stdin = p.releaseRows()
+	s.Stdin = io.MultiReader(p.releaseRows(), strings.NewReader(lastLine))
 	a, err := ask(ctx, p, target, s)
 	if err != nil {
 		return readiness{}, err

@@ -219,6 +219,10 @@ func join(failures []error) error {
 	return list
 }
 
+// lastLine ends the input of a script that changes something by it: a connection that
+// is cut ends what the script reads just as its end does (target.sh's whole).
+const lastLine = "# end\n"
+
 // table writes rows as tab-separated lines, a script's list input. Config
 // refuses values with tabs and newlines.
 func table(rows ...[]string) io.Reader {

@@ -138,7 +138,7 @@ func (p *Promotion) follow(ctx context.Context, target Host, verb, reason string
 	start := p.onTarget(target, "start.sh", startScript, map[string]string{
 		"VERB": verb, "REASON": reason, "ATTEMPT": strconv.Itoa(p.Attempt), "LIMIT": seconds(jobDeadline),
 	})
-	start.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader("---\n"+jobScript))
+	start.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader("---\n"+jobScript+lastLine))
 	a, err := ask(ctx, p, target, start)
 	var o Outcome
 	switch {

@@ -4,7 +4,7 @@
 # <store path>", and with them what is to be known of the release here, whoever
 # asks: "origin <promotion that built it>", "sha <commit>", "kind <start,
 # rollback or adopt>", "from <promotion that it takes off>", "link <link>
-# <target>", "json <all but the paths>".
+# <target>", "json <all but the paths>"; and the last line.
 # Out: missing=, free= (KiB in the store), accept= (the compressions that can be
 # undone here, best first).
 set -eu
@@ -12,8 +12,9 @@ fence
 mkdir -p "$dir"
 # Apart, since the paths are many, and seldom asked for.
 cat >"$dir/rows.new"
+whole "$dir/rows.new"
 sed -n "s/^path$tab//p" "$dir/rows.new" >"$dir/closure"
-grep -v "^path$tab" "$dir/rows.new" >"$dir/release.new"
+grep -v -e "^path$tab" -e '^#' "$dir/rows.new" >"$dir/release.new"
 sync "$dir/closure" "$dir/release.new"
 rm -f "$dir/rows.new"
 mv -f "$dir/release.new" "$dir/release"

@@ -1,8 +1,8 @@
 # Start the job on a target, or find it running, and follow it to its end.
 #
 # In: APP ID EPOCH, VERB (apply or revert), REASON, ATTEMPT, LIMIT (seconds); on
-# standard input the job's rows, a line "---" and the job's own script. The
-# job's log goes to standard error.
+# standard input the job's rows, a line "---", the job's own script and the last line.
+# The job's log goes to standard error.
 # Out: end=<result.json or revert.json>, lost=yes if the job died, held=<id> if
 # another promotion's job runs.
 set -eu
@@ -19,6 +19,9 @@ cat >"$dir/apply.sh.new"
 idle() { flock -n "$state/apply.lock" true; }
 
 discard() { rm -f "$dir/job.new" "$dir/apply.sh.new"; }
+
+# The script that lies there may be all that puts the previous release back.
+whole "$dir/apply.sh.new" || { discard && exit 1; }
 
 touch "$log"
 offset=0

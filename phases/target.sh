@@ -13,6 +13,10 @@ put() {
     printf '%s\n' "$2" >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "$(dirname "$1")"
 }
 
+# whole FILE: whether what was sent has arrived to its last line. A connection that is
+# cut ends the input as its end does.
+whole() { [ "$(tail -n 1 "$1")" = "# end" ] || { say "what was sent for $1 broke off" && return 1; }; }
+
 # rows FILE KIND: what follows the kind in the rows of that kind.
 rows() { sed -n "s/^$2$tab//p" "$1"; }
 

@@ -56,8 +56,6 @@ type kept struct {
 	epoch    int
 	manifest string
 	job      job
-	// whole says that apply.sh is there and whole.
-	whole bool
 	// log is apply.log; result and revert are the ends of the jobs.
 	log            []string
 	result, revert string

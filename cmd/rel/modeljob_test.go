@@ -17,12 +17,10 @@ func (m *model) start(id, verb, reason string, attempt int) {
 		m.mu.Lock()
 		m.who = id + " " + verb
 		k := m.dir(id)
-		// A script that is not whole does nothing: its verbs come last.
-		whole := k.whole
 		m.mu.Unlock()
-		if whole && verb == "apply" {
+		if verb == "apply" {
 			m.apply(id, k)
-		} else if whole {
+		} else {
 			m.revert(id, k, reason)
 		}
 		<-m.lock
@@ -195,10 +193,6 @@ func (m *model) expire(id string, k *kept) {
 		m.lock <- id + " expire"
 		m.mu.Lock()
 		over := !k.armed.IsZero() && !time.Now().Before(k.armed)
-		if over && !k.whole {
-			m.faultLocked("the confirm window of %s is over, and the script that has to put the release before back is not whole", id)
-			over = false
-		}
 		m.mu.Unlock()
 		if over {
 			m.revert(id, k, fmt.Sprintf("not confirmed within %ds", k.job.confirm))

@@ -77,6 +77,9 @@ func fenced(c *call, m *model, r *reply) bool {
 	return epoch < m.epoch
 }
 
+// whole is that of target.sh.
+func whole(rows []string) bool { return len(rows) > 0 && rows[len(rows)-1] == "# end" }
+
 func nothing(*call, *model, *reply) {}
 
 func pinned(c *call, m *model, r *reply) {
@@ -162,9 +165,13 @@ func receive(c *call, m *model, r *reply) {
 	if fenced(c, m, r) {
 		return
 	}
-	k := m.dir(c.env["ID"])
+	k, rows := m.dir(c.env["ID"]), c.rows()
+	if !whole(rows) {
+		r.status = 1
+		return
+	}
 	k.rows, k.closure = nil, nil
-	for _, row := range c.rows() {
+	for _, row := range rows[:len(rows)-1] {
 		if path, ok := strings.CutPrefix(row, "path\t"); ok {
 			k.closure = append(k.closure, path)
 		} else {
@@ -350,10 +357,10 @@ func startJob(c *call, m *model) uint32 {
 	id, verb := c.env["ID"], c.env["VERB"]
 	attempt, _ := strconv.Atoi(c.env["ATTEMPT"])
 	rows := c.rows()
-	var script []string
-	if i := slices.Index(rows, "---"); i >= 0 {
-		rows, script = rows[:i], rows[i+1:]
+	if !whole(rows) {
+		return 1
 	}
+	rows = rows[:slices.Index(rows, "---")]
 	m.mu.Lock()
 	k := m.dir(id)
 	offset := 0
@@ -376,10 +383,6 @@ func startJob(c *call, m *model) uint32 {
 			return 0
 		}
 		k.job = parseJob(rows)
-		k.whole = len(script) > 0 && script[len(script)-1] == "esac"
-		if !k.whole && !k.armed.IsZero() {
-			m.faultLocked("%s waits to be confirmed, and the script that has to put the release before back is not whole", id)
-		}
 		if verb == "apply" {
 			k.result = ""
 		} else {
@@ -444,6 +447,10 @@ func confirm(c *call, m *model, r *reply) {
 		return
 	}
 	rows := c.rows()
+	if !whole(rows) {
+		r.status = 1
+		return
+	}
 	j := parseJob(rows)
 	if !m.expected(id, j.live) {
 		r.say("refused=%s is live since verify", m.live)
