@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// dialTimeout bounds the TCP connect where the configuration has no
-	// ConnectTimeout: long enough for three SYNs on a bad network.
+	// dialTimeout bounds the TCP connect, and then the first word of the host,
+	// where the configuration has no ConnectTimeout: long enough for three SYNs
+	// on a bad network.
 	dialTimeout = 15 * time.Second
 	// handshakeTimeout bounds everything from the version exchange to the end
 	// of authentication; x/crypto's own timeout ends with the TCP connect. A
@@ -63,11 +64,7 @@ func (d *Dialer) connect(ctx context.Context, s *settings) (*Host, error) {
 type way struct{ hops []*Host }
 
 func (w *way) dial(ctx context.Context, s *settings) (net.Conn, error) {
-	timeout := s.connectTimeout
-	if timeout == 0 {
-		timeout = dialTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	if len(w.hops) == 0 {
 		return new(net.Dialer).DialContext(ctx, "tcp", s.address())
@@ -122,7 +119,9 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 			return refused
 		},
 	}
-	client, err := clientConn(ctx, conn, s.address(), config)
+	greeted, stop := conn.greeting(ctx, s.patience())
+	defer stop()
+	client, err := clientConn(greeted, conn, s.address(), config)
 	switch {
 	case err == nil:
 		return newHost(s.alias, client, conn, ring.used, via), nil
@@ -132,6 +131,31 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 		return nil, &AuthError{Host: s.alias, User: s.user, Address: s.address(), Offered: ring.offered, Skipped: ring.skipped}
 	}
 	return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
+}
+
+// patience is how long a host may take to be connected to, and then to say its
+// first word, as OpenSSH has it.
+func (s *settings) patience() time.Duration {
+	if s.connectTimeout == 0 {
+		return dialTimeout
+	}
+	return s.connectTimeout
+}
+
+// greeting ends the returned context if the host says nothing at all for that long.
+// Nobody can be typing a passphrase yet, and on a network that died meanwhile, the
+// next connection is the one that passes.
+func (l *listened) greeting(ctx context.Context, patience time.Duration) (greeted context.Context, stop func()) {
+	greeted, silent := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(patience, func() {
+		if l.heard.Load() == 0 {
+			silent(fmt.Errorf("it accepted the connection, and then said nothing for %s", patience))
+		}
+	})
+	return greeted, func() {
+		timer.Stop()
+		silent(nil)
+	}
 }
 
 // clientConn does the handshake within its deadline, and closes conn if it

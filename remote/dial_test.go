@@ -100,6 +100,22 @@ func TestHandshakeStalls(t *testing.T) {
 	}
 }
 
+// Nor is it waited for as long as for a passphrase.
+func TestHostIsSilent(t *testing.T) {
+	_, d := newServer(t, func(s *server) { s.stall = "accept" })
+	write(t, d.ConfigFile, read(t, d.ConfigFile)+"\n    ConnectTimeout 1\n")
+	began := time.Now()
+	_, err := d.Dial(t.Context(), "box")
+	var failed *DialError
+	if !errors.As(err, &failed) || !failed.Fleeting() {
+		t.Fatalf("got %v", err)
+	}
+	contains(t, err.Error(), "said nothing for 1s")
+	if took := time.Since(began); took > handshakeTimeout/2 {
+		t.Errorf("it took %s", took)
+	}
+}
+
 func TestDialRefused(t *testing.T) {
 	_, d := newServer(t)
 	h := dial(t, d)
