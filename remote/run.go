@@ -37,7 +37,10 @@ type Script struct {
 // printed, then takes from its input the environment, one NAME=value a line up
 // to an empty one, and the script's size and text. What is left of the input is
 // the script's own: read takes it byte by byte, and coreutils' head no more than
-// it is asked for.
+// it is asked for. A script that arrives in part, since the connection was cut, is
+// not run at all: the shell would run its lines up to there. (The full stop keeps the
+// newlines at its end, which the shell would take off; sizes are in bytes in the C
+// locale.)
 //
 // The folders before PATH are where NixOS and Nix put what a login that runs
 // no profile does not find.
@@ -46,7 +49,8 @@ const bootstrap = `/bin/sh -c '` +
 	`$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL; ` +
 	`unset ENV BASH_ENV CDPATH; IFS= read -r nonce && printf "%s\n" "$nonce"; ` +
 	`while IFS= read -r pair && [ -n "$pair" ]; do export "$pair"; done; ` +
-	`IFS= read -r size; eval "$(head -c "$size")"'`
+	`IFS= read -r size; code=$(head -c "$size"; echo .); ` +
+	`[ "${#code}" -eq $((size + 1)) ] || { echo "the script broke off" >&2; exit 1; }; eval "${code%.}"'`
 
 const (
 	// answerCap is the most a script may answer: the closure of a large

@@ -274,7 +274,7 @@ func release(c *call, m *model, r *reply) {
 }
 
 func look(c *call, m *model, r *reply) {
-	r.say("uid=0\nuser=root\nsystemd=yes\nnix=nix-store (Nix) 2.18.1\nfree=99999999")
+	r.say("uid=0\nuser=root\nsystemd=yes\nnix=nix-store (Nix) 2.18.1\nfree=99999999\nroom=99999999")
 	r.say("%s", m.holding("hold"))
 	var recorded []string
 	if m.live != "" {

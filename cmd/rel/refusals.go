@@ -40,7 +40,7 @@ var refusals = map[phases.Reason]words{
 	phases.NoFolder: {what: "there is no folder {items} for the links or the manifest", cure: "mkdir -p {folders}", ssh: true},
 	phases.NotRoot: {what: "the login user is {thing}, not root",
 		cure: `set User root for {host} in ~/.ssh/config, or become = "sudo" in rel.toml`},
-	phases.NoRoom: {what: "too little room in {thing}: {items}", cure: "df -h {thing}; nix-collect-garbage, if it is the store's", ssh: true},
+	phases.NoRoom: {what: "too little room in {thing}: {items}", cure: "df -h {thing}", ssh: true},
 	phases.Held:   {what: "promotion {thing} is at work there", cure: "wait for it: rel log {thing}"},
 	phases.Unconfirmed: {what: "promotion {thing} is not confirmed yet",
 		cure: "rel resume {thing}, or rel abort {thing}"},
@@ -85,6 +85,8 @@ func explainRefusal(r *phases.Refusal) explanation {
 	case r.Reason == phases.Unconfirmed && items != "":
 		e.detail = []string{"nothing takes that release back by itself"}
 		e.cure += "; without the journal of who started it: rel rollback " + items
+	case r.Reason == phases.NoRoom && r.Thing == "/nix/store":
+		e.cure = "ssh " + r.Host + " 'nix-collect-garbage'"
 	case r.Reason == phases.Collected && items != "":
 		e.cure = "rel rollback " + items + ", the nearest that is there"
 	}

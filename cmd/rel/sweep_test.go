@@ -16,7 +16,7 @@ import (
 
 // classes are what rel makes of a cut.
 const (
-	through  = "went through"
+	smooth   = "went through"
 	resent   = "went through: what was not sent was sent again"
 	asked    = "went through: what went on was asked for again"
 	unsent   = "not sent"
@@ -34,7 +34,7 @@ func (s *scene) class(code int, said string, events []journal.Event) string {
 	case wanted && (strings.Contains(said, "nothing was sent, connecting again") || strings.Contains(said, "; trying again in ")):
 		return resent
 	case wanted:
-		return through
+		return smooth
 	case len(events) == 0:
 		return unsent
 	}
