@@ -139,7 +139,7 @@ func (s *scene) consistent(r *result) {
 
 // once are the scripts that a run of rel sends again only if the host surely has not
 // run them; others it may ask twice.
-var once = map[string]bool{"pin": true, "sync": true, "checkout": true, "build": true, "closure": true, "settle": true,
+var once = map[string]bool{"pin": true, "sync": true, "build": true, "closure": true,
 	"receive": true, "export": true, "import": true, "prune": true}
 
 // truthful compares what rel says of the cut with what the hosts know of it.
