@@ -27,7 +27,11 @@ func (e *PhaseError) Unwrap() error { return e.Err }
 
 // attempt runs one phase once: intent, act, outcome.
 func (m *Machine) attempt(ctx context.Context, phase *phases.Phase) error {
-	if err := m.limit(); err != nil {
+	moves := 1
+	if phase.Uncut {
+		moves = 2 // what is applied has to be checked as well
+	}
+	if err := m.limit(moves); err != nil {
 		return err
 	}
 	m.current = phase

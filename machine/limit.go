@@ -17,9 +17,10 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("promotion %s has been moved %d times and gets nowhere: a person has to look", e.Promotion, e.Moves)
 }
 
-// limit refuses to go on with a promotion that has been moved too often.
-func (m *Machine) limit() error {
-	if m.moves < maxMoves {
+// limit refuses to go on with a promotion that has been moved too often. moves is
+// how many more it takes.
+func (m *Machine) limit(moves int) error {
+	if m.moves+moves <= maxMoves {
 		return nil
 	}
 	return &LimitError{Promotion: m.promotion.ID, Moves: m.moves}

@@ -112,7 +112,7 @@ func TestLimitIsNotTheLastMove(t *testing.T) {
 		}
 		var limit *LimitError
 		err = m.Run(context.Background())
-		if healthy && (err != nil || m.State() != Healthy) || !healthy && (!errors.As(err, &limit) || m.State() != "applied") {
+		if healthy && (err != nil || m.State() != Healthy) || !healthy && (!errors.As(err, &limit) || m.State() != "copied") {
 			t.Errorf("from %d moves on: %v, %s", begun, err, m.State())
 		}
 	}

@@ -25,7 +25,7 @@ func (m *Machine) Look(ctx context.Context) error {
 		if lost == "" {
 			return nil
 		}
-		if err := m.limit(); err != nil {
+		if err := m.limit(1); err != nil {
 			return err
 		}
 		if err := m.fire(undo(phase), journal.Event{Kind: journal.Moved, Text: lost}); err != nil {

@@ -128,10 +128,13 @@ func (o *oracle) run() {
 	way := ways[o.kind]
 	for {
 		at := slices.Index(way, o.state)
-		if o.ended() || o.cut || o.moves >= 64 {
+		if o.ended() || o.cut {
 			return
 		}
 		phase, to := way[at+1], way[at+2]
+		if o.moves >= 64 || phase == "apply" && o.moves >= 63 {
+			return
+		}
 		attempt := fmt.Sprintf("%s#%d", phase, o.attempts[phase]+1)
 		if !o.append("intent %s", attempt) {
 			return

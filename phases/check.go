@@ -91,7 +91,13 @@ func (p *Promotion) check(ctx context.Context) []Result {
 	var wait sync.WaitGroup
 	for i, j := range jobs {
 		wait.Go(func() {
-			results[i] = p.expand(j.check).until(ctx, j.dial)
+			err := guard(j.host, func() error {
+				results[i] = p.expand(j.check).until(ctx, j.dial)
+				return nil
+			})
+			if err != nil {
+				results[i] = Result{Check: j.check.Name, Verdict: Inconclusive, Last: err.Error()}
+			}
 			results[i].Host = j.host
 		})
 	}

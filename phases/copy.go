@@ -180,20 +180,26 @@ func relay(ctx context.Context, p *Promotion, target Host, accept string, paths 
 		meter      = counter{pulse: p.Pulse}
 	)
 	group.Go(func() error {
-		_, err := p.Build.Run(cut, Script{
-			Name: "export.sh", Code: exportScript, Stdin: lines(paths),
-			Env:    map[string]string{"ACCEPT": accept},
-			Stdout: io.MultiWriter(in, &meter),
-			Line:   p.lineOf(p.Build),
+		err := guard(p.Build.Name(), func() error {
+			_, err := p.Build.Run(cut, Script{
+				Name: "export.sh", Code: exportScript, Stdin: lines(paths),
+				Env:    map[string]string{"ACCEPT": accept},
+				Stdout: io.MultiWriter(in, &meter),
+				Line:   p.lineOf(p.Build),
+			})
+			return err
 		})
 		// With an error the import sees a broken stream, not a finished one.
 		in.CloseWithError(err)
 		return err
 	})
 	group.Go(func() error {
-		_, err := target.Run(cut, Script{
-			Name: "import.sh", Code: importScript, Root: true, Stdin: out, Stdout: io.Discard,
-			Line: p.lineOf(target),
+		err := guard(target.Name(), func() error {
+			_, err := target.Run(cut, Script{
+				Name: "import.sh", Code: importScript, Root: true, Stdin: out, Stdout: io.Discard,
+				Line: p.lineOf(target),
+			})
+			return err
 		})
 		out.CloseWithError(err)
 		return err

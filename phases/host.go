@@ -8,6 +8,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -123,6 +124,15 @@ func (a answer) all(key string) []string {
 		}
 	}
 	return values
+}
+
+// kib is a size that was answered in KiB, in bytes; zero, if it is no size.
+func (a answer) kib(key string) int64 {
+	n, err := strconv.ParseUint(a.get(key), 10, 53)
+	if err != nil {
+		return 0
+	}
+	return int64(n) << 10
 }
 
 // table are the values of key that are a name and a value of it, with a tab

@@ -112,12 +112,10 @@ func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id st
 }
 
 func parseLook(host string, a answer) (*Look, error) {
-	free, _ := strconv.ParseInt(a.get("free"), 10, 64)
-	room, _ := strconv.ParseInt(a.get("room"), 10, 64)
 	l := &Look{
 		Root: a.get("uid") == "0", User: a.get("user"), Systemd: a.get("systemd") == "yes",
 		Nix: a.get("nix"), NixError: a.get("nix_error"), Zstd: a.get("zstd") == "yes",
-		Free: free << 10, Room: room << 10,
+		Free: a.kib("free"), Room: a.kib("room"),
 		Live: a.get("live"), LiveCommit: a.get("live_sha"), By: a.get("by"), Known: a.get("known") == "yes",
 		Recorded: a.table("recorded"), ByHand: a.all("by_hand"),
 		RolledBack: a.get("rolled_back"), Returned: a.table("returned"),
@@ -127,7 +125,7 @@ func parseLook(host string, a answer) (*Look, error) {
 	}
 	l.Pending, l.Unguarded = pending(a)
 	l.Since, _ = time.Parse(time.RFC3339, a.get("since"))
-	left, _ := strconv.Atoi(a.get("left"))
+	left, _ := strconv.ParseUint(a.get("left"), 10, 31)
 	l.Left = time.Duration(left) * time.Second
 	for _, row := range a.all("unit") {
 		name, states, _ := strings.Cut(row, "\t")
