@@ -89,6 +89,11 @@ func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
 		prune(ctx, &over)
 		return nil
 	}
+	return withdraw(ctx, p, lost)
+}
+
+// withdraw takes back a release that one of the targets no longer has.
+func withdraw(ctx context.Context, p *Promotion, lost string) error {
 	back, err := Revert(ctx, p, lost)
 	if err != nil {
 		return HostErrors{&UnconfirmedError{Reason: lost}, err}

@@ -117,6 +117,9 @@ func unhealthy(ctx context.Context, p *Promotion, results []Result) error {
 	failed := &UnhealthyError{Results: results, Kept: true}
 	// Going back must not be stopped by the interrupt that ends the checks.
 	ctx = context.WithoutCancel(ctx)
+	if gone := returned(ctx, p); gone != "" {
+		return withdraw(ctx, p, gone)
+	}
 	if p.Plan.OnUnhealthy == "keep" {
 		return join([]error{failed, keep(ctx, p)})
 	}
@@ -125,6 +128,20 @@ func unhealthy(ctx context.Context, p *Promotion, results []Result) error {
 		return HostErrors{failed, err}
 	}
 	return &UnhealthyError{Results: results, Kept: !back}
+}
+
+// returned says which target went back by itself, and why: its checks were answered
+// by the release before, and say nothing of this one.
+func returned(ctx context.Context, p *Promotion) string {
+	reasons := make([]string, len(p.Targets))
+	_ = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		look, err := p.look(ctx, target)
+		if err == nil && look.Reverted != "" {
+			reasons[i] = fmt.Sprintf("%s went back: %s", target.Name(), look.Reverted)
+		}
+		return err
+	})
+	return firstOf(reasons)
 }
 
 // unitLines is how many lines of the units' journal are shown when a check

@@ -264,6 +264,29 @@ func TestOneTargetGoesBack(t *testing.T) {
 	w.must(exitOK, "status")
 }
 
+// TestGoesBackWhileChecked: what answers the checks then is the release before. That
+// is said, and not that the new one is unhealthy, or is kept.
+func TestGoesBackWhileChecked(t *testing.T) {
+	w := newWorld(t, 1)
+	w.must(exitOK, "start")
+	before := w.hypervisor("choiros-prod")
+	w.bump(lab.Bump{})
+	w.rewrite(`successes = 2`, `successes = 40`, `deadline = "20s"`, `deadline = "10s"`, `on_unhealthy = "revert"`, `on_unhealthy = "keep"`)
+	early := make(chan struct{})
+	go func() {
+		defer close(early)
+		w.await("choiros-prod", `a=$(ls /var/lib/rel/choiros/releases/*/armed) && d=$(dirname "$a") &&
+			echo "$(cat /proc/sys/kernel/random/boot_id) 1" >"$a" && /bin/sh "$d/apply.sh" expire choiros "$(basename "$d")"; test -e "$d/reverted"`)
+	}()
+	o := w.must(exitReverted, "start")
+	<-early
+	o.closes(t)
+	o.mentions(t, "cannot be confirmed: choiros-prod went back: not confirmed within 60s")
+	if now := w.hypervisor("choiros-prod"); now != before {
+		t.Errorf("the target runs\n%s\nbefore\n%s", now, before)
+	}
+}
+
 // TestAbortWithOneTargetDown: the others are put back all the same, and the
 // promotion stays open until the last one is.
 func TestAbortWithOneTargetDown(t *testing.T) {
