@@ -119,8 +119,9 @@ func (m *matrix) calibrate() {
 // The machine is faster at one time than at another.
 func (m *matrix) learn(harmed string) {
 	m.t.Helper()
+	back := m.past().Start.Kind == machine.Rollback // which mostly has nothing to copy
 	for _, ev := range m.events(m.newest()) {
-		if ev.Kind == journal.Moved && ev.Phase != "" && ev.Phase != harmed {
+		if ev.Kind == journal.Moved && ev.Phase != "" && ev.Phase != harmed && (ev.Phase != "copy" || !back) {
 			m.took[ev.Phase] = time.Duration(ev.Millis) * time.Millisecond
 		}
 	}
