@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -166,7 +165,7 @@ func (m *matrix) run(c cell) string {
 	before, last := m.standing(target), m.newest()
 	m.other = m.past().Release()
 
-	code, said := m.injure(c, phase, command...)
+	code, said, again := m.injure(c, phase, command...)
 	past := m.past()
 	if past.ID == last {
 		m.t.Fatalf("no promotion was opened:\n%s", said)
@@ -174,7 +173,7 @@ func (m *matrix) run(c cell) string {
 	release := linksOf(past.Release())
 	m.t.Logf("%s: exit %d, the journal has it %s\n%s", c, code, past.State, said)
 	m.oldOrNew(target, before.links, release, past)
-	result := ended(code, said, past.State)
+	result := ended(code, again, past.State)
 
 	if past.State != machine.Healthy {
 		m.must(exitOK, "resume")
@@ -235,8 +234,9 @@ func (m *matrix) nothingLeft(target string) {
 	m.must(exitOK, "log", "--verify")
 }
 
-// injure runs rel, harms it at the moment, and returns how it ended.
-func (m *matrix) injure(c cell, phase string, command ...string) (code int, said string) {
+// injure runs rel, harms it at the moment, and returns how it ended. again says that it
+// had to connect to a host once more.
+func (m *matrix) injure(c cell, phase string, command ...string) (code int, said string, again bool) {
 	m.t.Helper()
 	proxies, sshConfig := m.behind()
 	point := filepath.Join(m.t.TempDir(), phase+"."+strings.Replace(c.moment, "mid-action", "after-intent", 1))
@@ -290,7 +290,7 @@ func (m *matrix) injure(c cell, phase string, command ...string) (code int, said
 	if err := <-mended; err != nil {
 		m.t.Fatal(err)
 	}
-	return cmd.ProcessState.ExitCode(), talk.String()
+	return cmd.ProcessState.ExitCode(), talk.String(), slices.ContainsFunc(proxies, (*proxy).again)
 }
 
 // reach waits until rel is at the point.
@@ -307,13 +307,10 @@ func (m *matrix) reach(point string, ended chan error, talk *syncBuffer) {
 	m.t.Fatalf("rel never came to %s:\n%s", filepath.Base(point), talk.String())
 }
 
-// troubled is what rel says when it has lost a host, and goes on all the same.
-var troubled = regexp.MustCompile(`the connection was lost|trying again|connecting again|undecided`)
-
 // ended names how a run that was cut off ended.
-func ended(code int, said, state string) string {
+func ended(code int, again bool, state string) string {
 	switch {
-	case code == exitOK && troubled.MatchString(said):
+	case code == exitOK && again:
 		return "recovered"
 	case state == machine.Healthy:
 		return through

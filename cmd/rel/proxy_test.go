@@ -19,6 +19,8 @@ type proxy struct {
 	mu    sync.Mutex
 	pairs []*pair
 	hole  bool
+	// accepted is how often it was connected to.
+	accepted int
 }
 
 // pair is a connection from rel, and the one to the host that goes with it.
@@ -61,6 +63,7 @@ func (p *proxy) forward(here net.Conn) {
 		close(c.dead) // accepted, and given nothing
 	}
 	p.pairs = append(p.pairs, c)
+	p.accepted++
 	p.mu.Unlock()
 	if hole {
 		return
@@ -143,6 +146,14 @@ func (p *proxy) heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hole = false
+}
+
+// again reports whether it was connected to more often than undisturbed runs do: once
+// for the run and, of a target, once to confirm.
+func (p *proxy) again() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.accepted > 2
 }
 
 // behind puts a proxy before each of the lab's hosts, and returns them with the
