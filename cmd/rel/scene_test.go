@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -79,6 +78,7 @@ type scene struct {
 	old, new      map[string]string
 	story         int
 	flags         []string
+	journal       string
 }
 
 // The stories that are swept: a release that follows another; the first one of a
@@ -135,7 +135,8 @@ func newScene(t testing.TB, c cutting, story int) (s *scene, stop func()) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.flags = []string{"--config", config, "--journal", filepath.Join(dir, "state", "journal.db"), "--ssh-config", ssh, "--progress=plain"}
+	s.journal = filepath.Join(dir, "state", "journal.db")
+	s.flags = []string{"--config", config, "--journal", s.journal, "--ssh-config", ssh, "--progress=plain"}
 	return s, func() {
 		stopGrind()
 		stopProd()
@@ -171,17 +172,11 @@ func (s *scene) rel(args ...string) (code int, said string, hung bool) {
 	}
 }
 
-// events are all that the journal has.
-func (s *scene) events() (list []journal.Event) {
-	code, said, _ := s.rel("log", "--json", "-n", "0")
-	if code != exitOK {
+// events are those of the promotion that was opened last; it is the only one.
+func (s *scene) events() []journal.Event {
+	lists, err := journal.New(s.journal).Histories(0)
+	if err != nil || len(lists) == 0 {
 		return nil
 	}
-	for line := range strings.Lines(said) {
-		var ev journal.Event
-		if json.Unmarshal([]byte(line), &ev) == nil && ev.Kind != "" {
-			list = append(list, ev)
-		}
-	}
-	return list
+	return lists[len(lists)-1]
 }

@@ -148,9 +148,6 @@ func (s *scripted) session(conn *wireConn, channel ssh.Channel, requests <-chan 
 			s.wire.cut(conn)
 			return
 		}
-		if ran {
-			c.out, c.err = io.Discard, io.Discard
-		}
 		_ = r.Reply(true, nil)
 		go ssh.DiscardRequests(requests)
 		status := c.run(exe.Command, ran)
@@ -182,15 +179,19 @@ type call struct {
 	out, err io.Writer
 }
 
-// run is what the login shell does.
+// run is what the login shell does. Of a command that is to be cut once it has run
+// nothing is heard.
 func (c *call) run(command string, cut bool) (status uint32) {
 	if path, ok := strings.CutPrefix(command, "scp -qt "); ok {
 		c.host.wire.note("scp", cut)
-		return c.sink(path)
+		return c.sink(path, cut)
 	}
 	if !strings.HasPrefix(command, "exec /bin/sh -c '") {
 		fmt.Fprintf(c.err, "a command that no scripted host knows: %s\n", command)
 		return 127
+	}
+	if cut {
+		c.out, c.err = io.Discard, io.Discard
 	}
 	if !c.bootstrap() {
 		return 0
@@ -251,8 +252,8 @@ func (c *call) rows() []string {
 	return rows
 }
 
-// sink is scp's receiving end.
-func (c *call) sink(quoted string) uint32 {
+// sink is scp's receiving end. One that is to be cut says nothing of the end.
+func (c *call) sink(quoted string, cut bool) uint32 {
 	path, err := strconv.Unquote(quoted)
 	if err != nil {
 		return 1
@@ -277,6 +278,8 @@ func (c *call) sink(quoted string) uint32 {
 	if _, err := c.in.ReadByte(); err != nil {
 		return 1
 	}
-	_, _ = c.out.Write([]byte{0})
+	if !cut {
+		_, _ = c.out.Write([]byte{0})
+	}
 	return 0
 }
