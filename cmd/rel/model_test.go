@@ -84,11 +84,6 @@ type job struct {
 	units            []string
 }
 
-// started is when the machine came up.
-var started = time.Now()
-
-func uptime() int { return int(time.Since(started) / time.Second) }
-
 func stamp() string { return time.Now().UTC().Format(time.RFC3339) }
 
 // fault notes what is never to happen.
