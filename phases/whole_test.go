@@ -22,7 +22,7 @@ func TestInputBreaksOff(t *testing.T) {
 		{"confirm.sh", timersPart + confirmScript, rows + lastLine},
 		{"receive.sh", receiveScript, release + lastLine},
 	} {
-		for n := 0; n < len(script.input)-1; n += 1 + len(script.input)/50 {
+		for n := 0; n < len(script.input)-1; n += 1 + len(script.input)/12 {
 			dir := t.TempDir()
 			mine := filepath.Join(dir, "app", "releases", "1")
 			if err := os.MkdirAll(mine, 0o700); err != nil {
