@@ -62,7 +62,12 @@ func (j *Journal) Acquire() (name func(promotion string), release func(), err er
 		}
 	}
 	name("")
-	return name, func() { f.Close() }, nil
+	return name, func() {
+		// What is being forked has the file open too, until it is what it is to be:
+		// closing the file alone would leave the claim with it.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		f.Close()
+	}, nil
 }
 
 func readClaim(path string) Claim {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -133,4 +134,35 @@ func TestClaimHoldsWithoutItsWords(t *testing.T) {
 			t.Errorf("%s: got %v, %+v", name, err, held)
 		}
 	}
+}
+
+// What this process is forking while a claim ends has the file open too: it does not
+// keep the claim.
+func TestClaimEndsWithItsRelease(t *testing.T) {
+	t.Parallel()
+	j := fresh(t)
+	_, release := acquire(t, j)
+	lock := filepath.Join(filepath.Dir(j.path), "run.lock")
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("it cannot be seen which files are open here")
+	}
+	var mine []int
+	for _, entry := range list {
+		if to, _ := os.Readlink("/proc/self/fd/" + entry.Name()); to == lock {
+			fd, _ := strconv.Atoi(entry.Name())
+			mine = append(mine, fd)
+		}
+	}
+	if len(mine) != 1 {
+		t.Fatalf("%d open files are the claim", len(mine))
+	}
+	other, err := syscall.Dup(mine[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(other)
+	release()
+	_, release = acquire(t, j)
+	release()
 }
