@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -179,5 +181,38 @@ func TestSessionsAreBounded(t *testing.T) {
 		if n := len(h.slots); n > sessions {
 			t.Errorf("%d sessions at once", n)
 		}
+	}
+}
+
+// A connection that is cut in the middle of a script ends the shell's input there.
+// The lines that have arrived are not run.
+func TestScriptArrivesInPart(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "mark")
+	s := Script{Name: "x", Code: "# Mark.\n>\"$MARK\"\ntrue\n\n", Env: map[string]string{"MARK": mark}}
+	header, nonce, err := s.header()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(input string) string {
+		_ = os.Remove(mark)
+		cmd := exec.Command("/bin/sh", "-c", bootstrap)
+		cmd.Stdin = strings.NewReader(input)
+		out, _ := cmd.CombinedOutput()
+		return string(out)
+	}
+	for n := strings.Index(header, "MARK="); n < len(header); n++ {
+		said := run(header[:n])
+		if _, err := os.Stat(mark); err == nil {
+			t.Fatalf("%d of %d bytes were run", n, len(header))
+		}
+		if n > len(header)-len(s.Code) && !strings.Contains(said, "the script broke off") {
+			t.Errorf("%d of %d bytes: it said %q", n, len(header), said)
+		}
+	}
+	if said := run(header + "what is the script's own"); said != nonce+"\n" {
+		t.Errorf("the whole said %q", said)
+	}
+	if _, err := os.Stat(mark); err != nil {
+		t.Error("the whole was not run")
 	}
 }
