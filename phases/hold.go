@@ -161,6 +161,7 @@ func (h *Hold) take(ctx context.Context, target Host, mine func(*Holder) bool) e
 	for over := ""; ; {
 		a, err := h.ask(ctx, target, "take.sh", takeScript, map[string]string{
 			"OPERATOR": p.Operator, "KEY": p.Key, "OVER": over, "LEDGER": p.ledgerMembers(),
+			"LEAST": strconv.Itoa(leastRoom >> 10),
 		})
 		// Where the answer was lost the hold may have been granted. Then it is asked
 		// for again, and taken over from this very promotion: left there it would
@@ -179,6 +180,9 @@ func (h *Hold) take(ctx context.Context, target Host, mine func(*Holder) bool) e
 				continue
 			}
 			return &HeldError{Host: target.Name(), Holder: *holder}
+		}
+		if err := enough(target.Name(), "/var/lib/rel", a.kib("room"), leastRoom); err != nil {
+			return err
 		}
 		epoch, err := strconv.ParseInt(a.get("epoch"), 10, 64)
 		if err != nil {

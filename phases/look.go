@@ -25,8 +25,8 @@ type Look struct {
 	Nix      string
 	NixError string
 	Zstd     bool
-	// Free is the room in the store, Room that for what rel keeps, in bytes.
-	Free, Room int64
+	// Free is the room in the store, in bytes.
+	Free int64
 	// Live is the promotion that is live and confirmed, LiveCommit its commit,
 	// Since when it was confirmed and By whom.
 	Live       string
@@ -115,7 +115,7 @@ func parseLook(host string, a answer) (*Look, error) {
 	l := &Look{
 		Root: a.get("uid") == "0", User: a.get("user"), Systemd: a.get("systemd") == "yes",
 		Nix: a.get("nix"), NixError: a.get("nix_error"), Zstd: a.get("zstd") == "yes",
-		Free: a.kib("free"), Room: a.kib("room"),
+		Free: a.kib("free"),
 		Live: a.get("live"), LiveCommit: a.get("live_sha"), By: a.get("by"), Known: a.get("known") == "yes",
 		Recorded: a.table("recorded"), ByHand: a.all("by_hand"),
 		RolledBack: a.get("rolled_back"), Returned: a.table("returned"),

@@ -3,8 +3,7 @@
 # In: APP ID (of the promotion that asks), COMMIT (that it is for, if known),
 # STORE (the store's folder); rows on standard input: "link <path>", "unit
 # <name>", "folder <path>" (that has to be there), separated by a tab.
-# Out: uid= user= systemd= nix= zstd= free= (KiB in the store), room= (KiB for what
-# rel keeps); live= live_sha=
+# Out: uid= user= systemd= nix= zstd= free= (KiB in the store); live= live_sha=
 # since= by=, known=yes (a release was here), recorded=<link><tab><target> of what
 # is live, by_hand=<link> that points where no release of ours would have it;
 # link=<path><tab><what it points at>, occupied=, no_folder=, unit=<name><tab><systemd's properties>,
@@ -28,9 +27,6 @@ else
 fi
 ! command -v zstd >/dev/null 2>&1 || echo "zstd=yes"
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'
-for kept in "$state" /var/lib; do
-    if [ -d "$kept" ]; then df -Pk "$kept" | awk 'NR == 2 { print "room=" $4 }' && break; fi
-done
 
 holder hold
 recorded=

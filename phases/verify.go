@@ -24,7 +24,8 @@ const storeDir = "/nix/store"
 const leastFree = 256 << 20
 
 // leastRoom is the same for what a target keeps of a promotion, which is some
-// kilobytes: an apply that cannot write down how it ended wants a person.
+// kilobytes: an apply that cannot write down how it ended wants a person. It is
+// looked for before the hold is taken.
 const leastRoom = 1 << 20
 
 // Verified is what the targets looked like before the release came.
@@ -167,10 +168,7 @@ func verifyTarget(p *Promotion, host string, l *Look) error {
 			r.Items = []string{l.Live}
 		}
 	default:
-		if err := enough(host, storeDir, l.Free, leastFree); err != nil {
-			return err
-		}
-		return enough(host, "/var/lib/rel", l.Room, leastRoom)
+		return enough(host, storeDir, l.Free, leastFree)
 	}
 	return r
 }

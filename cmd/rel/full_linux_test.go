@@ -22,11 +22,6 @@ type full struct {
 }
 
 var fulls = []full{
-	{on: "operator", at: "build"},
-	{on: "choiros-prod", at: "copy", folder: "/var/lib/rel"},
-	{on: "choiros-prod", at: "health", folder: "/var/lib/rel"},
-	{on: "choiros-grind", at: "build", folder: "/nix/var/nix/db"},
-	// The rest is for the long run.
 	{on: "operator", at: "sync"},
 	{on: "operator", at: "verify"},
 	{on: "operator", at: "copy"},
@@ -37,6 +32,9 @@ var fulls = []full{
 	{on: "choiros-prod", at: "copy", folder: "/nix/var/nix/db"},
 	{on: "choiros-prod", at: "apply", folder: "/var/lib/rel"},
 	{on: "operator", at: "", known: "too little room for the journal"},
+	{on: "choiros-prod", at: "copy", folder: "/var/lib/rel"},
+	{on: "choiros-grind", at: "build", folder: "/nix/var/nix/db"},
+	{on: "choiros-prod", at: "health", folder: "/var/lib/rel"},
 	{on: "choiros-prod", at: "", folder: "/var/lib/rel", known: "too little room in /var/lib/rel"},
 }
 
@@ -47,11 +45,7 @@ func TestFull(t *testing.T) {
 	w := newWorld(t, 1)
 	w.must(exitOK, "start")
 	w.rewrite(`confirm      = "60s"`, `confirm = "10s"`)
-	cases := fulls[:4]
-	if long {
-		cases = fulls
-	}
-	for _, f := range cases {
+	for _, f := range sampled(4, fulls) {
 		t.Run(f.on+" "+f.folder+" "+f.at, func(t *testing.T) { f.try(t, w) })
 	}
 }

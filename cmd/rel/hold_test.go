@@ -27,6 +27,14 @@ func rounds(sample, whole int) int {
 	return sample
 }
 
+// sampled are the last n of a table's cases, or all of them.
+func sampled[T any](n int, cases []T) []T {
+	if long {
+		return cases
+	}
+	return cases[len(cases)-n:]
+}
+
 // during runs `rel start` in a process of its own and calls fn, once, at the first
 // event that fits; rel goes on meanwhile.
 func (w *world) during(rel string, at func(journal.Event) bool, fn func(*exec.Cmd)) (code int, said string) {

@@ -237,7 +237,7 @@ func take(c *call, m *model, r *reply) {
 	m.epoch++
 	m.holder = &holder{epoch: m.epoch, id: c.env["ID"], beat: time.Now(), since: stamp(), key: c.env["KEY"], operator: c.env["OPERATOR"]}
 	m.note("held", fmt.Sprintf(`%s,"epoch":%d%s`, c.env["LEDGER"], m.epoch, replaced))
-	r.say("epoch=%d", m.epoch)
+	r.say("room=99999999\nepoch=%d", m.epoch)
 }
 
 func beat(c *call, m *model) uint32 {
@@ -274,7 +274,7 @@ func release(c *call, m *model, r *reply) {
 }
 
 func look(c *call, m *model, r *reply) {
-	r.say("uid=0\nuser=root\nsystemd=yes\nnix=nix-store (Nix) 2.18.1\nfree=99999999\nroom=99999999")
+	r.say("uid=0\nuser=root\nsystemd=yes\nnix=nix-store (Nix) 2.18.1\nfree=99999999")
 	r.say("%s", m.holding("hold"))
 	var recorded []string
 	if m.live != "" {
