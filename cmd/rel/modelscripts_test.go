@@ -88,7 +88,7 @@ func pinned(c *call, m *model, r *reply) {
 }
 
 func synced(c *call, m *model, r *reply) {
-	if strings.HasPrefix(c.code[strings.Index(c.code, "fence\n")+1:], "ence\numask 022") && fenced(c, m, r) {
+	if strings.Contains(c.code, "\nfence\numask 022\n") && fenced(c, m, r) {
 		return
 	}
 	if c.env["STEP"] == "move" {

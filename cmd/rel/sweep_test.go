@@ -260,7 +260,8 @@ const stride = 61
 // TestCutSweep drops the stream at one place of a promotion after the other, on hosts
 // that are scripted: after every 61st byte in each direction, and at every command.
 // Nothing hangs, rel knows what it knows, and the next run of it reaches the end that
-// the promotion would have reached uncut. Without REL_TEST_LONG it is a sample.
+// the promotion would have reached uncut. Without REL_TEST_LONG it is a sample; the
+// whole wants a TMPDIR in memory, since every case has a journal that is synced.
 func TestCutSweep(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {
 		t.Skip("there is no ssh to resolve names with")
