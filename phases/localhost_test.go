@@ -19,12 +19,18 @@ type local struct {
 	name string
 	// env is added to the scripts' environment.
 	env []string
+	// state stands for /var/lib/rel, which is this machine's own.
+	state string
 }
 
 func (l *local) Name() string { return l.name }
 
 func (l *local) Run(ctx context.Context, s Script) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", s.Code)
+	code := s.Code
+	if l.state != "" {
+		code = strings.ReplaceAll(code, "/var/lib/rel/", l.state+"/")
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", code)
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), l.env...)
 	for name, value := range s.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -118,11 +124,15 @@ func (r *repos) head(dir string) string { return r.git(dir, "rev-parse", "HEAD")
 
 // promotion is one over a build host and a target, with a checkout on each.
 func (r *repos) promotion(build, target, commit string) *Promotion {
+	state := r.t.TempDir()
+	if err := os.Mkdir(filepath.Join(state, "app"), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
 	return &Promotion{
 		ID: "20260102-030405-" + Short(commit),
 		Plan: Plan{App: "app", Branch: "main", Commit: commit, Build: Site{Host: "grind", Repo: build},
 			Targets: []Site{{Host: "prod", Repo: target}}},
-		Build: &local{name: "grind"}, Targets: []Host{&local{name: "prod"}},
+		Build: &local{name: "grind"}, Targets: []Host{&local{name: "prod", state: state}},
 		Line: func(string, string) {}, Note: func(string, string) {},
 	}
 }
