@@ -15,9 +15,9 @@ HEAD      := target.sh
 TIMERS    := $(HEAD)+timers.sh
 ASSEMBLED := job.sh+$(TIMERS)+units.sh+links.sh+apply.sh \
              $(foreach s,confirm keep extend,$(TIMERS)+$(s).sh) \
-             $(foreach s,take beat release unlock,$(HEAD)+hold.sh+$(s).sh) \
+             $(foreach s,take beat leave unlock,$(HEAD)+hold.sh+$(s).sh) \
              $(foreach s,start look receive releases anchors adopt journal prune,$(HEAD)+$(s).sh)
-PARTS     := job|target|hold|take|beat|release|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune
+PARTS     := job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune
 
 .PHONY: build demo test test-long lint cross deps clean
 

@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	scp "github.com/bramvdbogaerde/go-scp"
 )
@@ -52,7 +53,13 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 	return err
 }
 
+// sendTimeout bounds the sending of a file of at most uploadCap bytes. The library
+// waits for the host's answers, and not only for the connection.
+const sendTimeout = 2 * time.Minute
+
 func (h *Host) send(ctx context.Context, name string, data []byte) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sendTimeout, fmt.Errorf("sending it took longer than %s", sendTimeout))
+	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()

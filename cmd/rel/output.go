@@ -49,11 +49,11 @@ func (o *outputs) event(ev journal.Event) {
 	}
 }
 
-// current is the phase that is at work; empty before the first.
-func (o *outputs) current() string {
+// current is the last phase that was begun, and whether it is at work still.
+func (o *outputs) current() (phase string, atWork bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.phase
+	return o.phase, o.waiting
 }
 
 func (o *outputs) line(promotion, host, text string) {

@@ -53,14 +53,16 @@ func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
 
 // stopText says where an interrupt stops the promotion.
 func (h *house) stopText() string {
-	phase := ""
+	phase, atWork := "", false
 	if h.outputs != nil {
-		phase = h.outputs.current()
+		phase, atWork = h.outputs.current()
 	}
-	switch phase {
-	case "":
+	switch {
+	case phase == "":
 		return "stopping; nothing has begun"
-	case "apply":
+	case !atWork:
+		return "stopping after " + phase
+	case phase == "apply":
 		return "stopping once the apply is finished, which is not cut, and before health (again: leave at once)"
 	}
 	return "stopping in " + phase + "; what it has begun on a target is finished (again: leave at once)"
