@@ -97,6 +97,16 @@ permitted() {
     [ -z "$fault" ] || refuse "$fault"
 }
 
+# begin: from here on links may be switched. Whoever takes the target over waits for
+# this, and then finds it begun; or it finds that they have, and does not begin.
+begin() (
+    exec 8>"$state/epoch.lock"
+    flock -s -w 120 8 || exit 1
+    [ "$epoch" -ge "$(highest)" ] || exit 2
+    # Of the releases here it comes last from now on, whenever it was sent.
+    { [ -e "$dir/confirmed" ] || put "$dir/epoch" "$epoch $ID"; } && put "$dir/begun" "$attempt"
+)
+
 apply() {
     began=$(date +%s)
     permitted
@@ -113,9 +123,12 @@ apply() {
     if [ "$confirm" -gt 0 ]; then
         { outlast && arm guard 1800; } || refuse "cannot arm the revert timer"
     fi
-    # Of the releases here it comes last from now on, whenever it was sent.
-    [ -e "$dir/confirmed" ] || put "$dir/epoch" "$epoch $ID" || refuse "cannot write to $dir"
-    put "$dir/begun" "$attempt" || refuse "cannot write to $dir"
+    begin
+    case $? in
+    0) ;;
+    2) refuse "another promotion has taken this target over" ;;
+    *) refuse "cannot write to $dir" ;;
+    esac
     while IFS=$tab read -r link target; do
         point "$link" "$target" || give_up "" "cannot repoint $link"
         say "$link -> $target"

@@ -70,13 +70,22 @@ func (h *Hold) keep(ctx context.Context, target Host, lost context.CancelCauseFu
 }
 
 // beat sends heartbeats through one script until that ends.
+//
+// They go over a connection of their own: on a slow link the answer would wait behind
+// what is sent to the target, for longer than the hold stands.
 func (h *Hold) beat(ctx context.Context, target Host) error {
+	own, err := target.Redial(ctx)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	phases, lines := io.Pipe()
 	answers, said := io.Pipe()
 	heard := make(chan error)
 	go func() {
+		defer answers.Close() // what is said after a line without end is not waited for
 		for scanner := bufio.NewScanner(answers); scanner.Scan(); {
 			var err error
 			if who, ok := strings.CutPrefix(scanner.Text(), "lost="); ok {
@@ -93,12 +102,12 @@ func (h *Hold) beat(ctx context.Context, target Host) error {
 		s := h.promotion.onTarget(target, "beat.sh", holdPart+beatScript,
 			map[string]string{"OPERATOR": h.promotion.Operator, "KEY": h.promotion.Key})
 		s.Stdin, s.Stdout = phases, said
-		_, err := target.Run(ctx, s)
+		_, err := own.Run(ctx, s)
 		said.CloseWithError(err)
 		phases.CloseWithError(io.ErrClosedPipe)
 		ended <- err
 	}()
-	err := h.send(ctx, lines, heard, ended)
+	err = h.send(ctx, lines, heard, ended)
 	// Its input ends, and it does; what does not is cut off.
 	lines.Close()
 	select {

@@ -10,7 +10,8 @@ since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 boot=$(boot)
 while IFS= read -r phase; do
     alone
-    if [ "$(highest)" != "$EPOCH" ]; then
+    # One that was let go is not taken up again by a heartbeat that comes late.
+    if [ "$(highest)" != "$EPOCH" ] || ! holding || [ "$h_epoch" != "$EPOCH" ]; then
         holder lost
         exit 0
     fi

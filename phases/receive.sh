@@ -19,8 +19,8 @@ sync "$dir/closure" "$dir/release.new"
 rm -f "$dir/rows.new"
 mv -f "$dir/release.new" "$dir/release"
 sync "$dir"
-# One that was confirmed keeps its place, whoever asks for it again.
-[ -e "$dir/confirmed" ] || put "$dir/epoch" "$EPOCH $ID"
+# One that was confirmed, or is applied, keeps its place, whoever asks for it again.
+[ -e "$dir/confirmed" ] || [ -e "$dir/begun" ] || put "$dir/epoch" "$EPOCH $ID"
 pin "$ID"
 # Not piped on: a nix-store that fails must not pass for one that misses nothing.
 missing=$(xargs nix-store --check-validity --print-invalid <"$dir/closure")

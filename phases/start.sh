@@ -12,28 +12,36 @@ apply) end=$dir/result.json ;;
 esac
 log=$dir/apply.log
 mkdir -p "$dir"
+# Of two of us, where one was cut off and asked for again, each has files of its own.
+new=$dir/new.$$
 
-while IFS= read -r row && [ "$row" != --- ]; do printf '%s\n' "$row"; done >"$dir/job.new"
-cat >"$dir/apply.sh.new"
+while IFS= read -r row && [ "$row" != --- ]; do printf '%s\n' "$row"; done >"$new.job"
+cat >"$new.sh"
 
 idle() { flock -n "$state/apply.lock" true; }
 
-discard() { rm -f "$dir/job.new" "$dir/apply.sh.new"; }
+discard() { rm -f "$new.job" "$new.sh"; }
 
 # The script that lies there may be all that puts the previous release back.
-whole "$dir/apply.sh.new" || { discard && exit 1; }
+whole "$new.sh" || { discard && exit 1; }
 
+# And one decides at a time whether there is anything to be started.
+exec 6>"$dir/start.lock"
+flock -w "$LIMIT" 6 || { discard && exit 1; }
 touch "$log"
 offset=0
 # over: whether this attempt has run to its end while nobody looked.
 over() { [ "$VERB" = apply ] && grep -qs "{\"attempt\":$ATTEMPT," "$end"; }
+# started: whether it has been begun at all; its job may not have the lock yet.
+started() { [ "$VERB" = apply ] && [ "$(cat "$dir/started" 2>/dev/null)" = "$ATTEMPT" ]; }
 stop=$(($(date +%s) + LIMIT))
 # A revert waits for the lock by itself. An apply that runs is the one to follow;
 # one that is being reverted has to end before the next can begin.
 attach=
 others=0
-while [ "$VERB" = apply ] && ! over && ! idle && [ "$(date +%s)" -lt "$stop" ]; do
-    read -r who doing <"$state/apply.who" || true
+while [ "$VERB" = apply ] && ! over && ! started && ! idle && [ "$(date +%s)" -lt "$stop" ]; do
+    who='' doing=''
+    { read -r who doing <"$state/apply.who"; } 2>/dev/null || true
     if [ "$who" != "$ID" ]; then
         # A job that has just taken the lock may not have signed yet.
         others=$((others + 1))
@@ -48,13 +56,14 @@ while [ "$VERB" = apply ] && ! over && ! idle && [ "$(date +%s)" -lt "$stop" ]; 
     fi
     sleep 0.25
 done
-if [ -n "$attach" ] || over; then
+if [ -n "$attach" ] || over || started; then
     discard
 else
     # Not before the wait above: nobody could take over while this waits.
     fence
-    mv "$dir/job.new" "$dir/job"
-    mv "$dir/apply.sh.new" "$dir/apply.sh"
+    mv "$new.job" "$dir/job"
+    mv "$new.sh" "$dir/apply.sh"
+    [ "$VERB" != apply ] || put "$dir/started" "$ATTEMPT"
     # Kept under another name: nothing that happened is overwritten.
     [ ! -e "$end" ] || mv "$end" "$end.$(date +%s)"
     offset=$(wc -c <"$log")
@@ -67,10 +76,11 @@ else
             /bin/sh -c 'log=$1 && shift && exec /bin/sh "$@" 2>>"$log"' "$unit" \
             "$log" "$dir/apply.sh" "$VERB" "$APP" "$ID" "$REASON"
     else
-        setsid /bin/sh "$dir/apply.sh" "$VERB" "$APP" "$ID" "$REASON" </dev/null >/dev/null 2>>"$log" 8>&- &
+        setsid /bin/sh "$dir/apply.sh" "$VERB" "$APP" "$ID" "$REASON" </dev/null >/dev/null 2>>"$log" 6>&- 8>&- &
     fi
     exec 8>&-
 fi
+exec 6>&-
 
 follow() {
     size=$(wc -c <"$log")

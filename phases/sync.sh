@@ -43,11 +43,12 @@ if [ "$STEP" = look ]; then
     git merge-base --is-ancestor HEAD "origin/$BRANCH" ||
         refuse diverged git log --format='%h %s' "origin/$BRANCH..HEAD"
 elif git merge-base --is-ancestor HEAD "$COMMIT"; then
-    git merge --quiet --ff-only "$COMMIT" >&2
+    # Its gc goes on by itself, and is not to keep epoch.lock (target.sh's fence).
+    git merge --quiet --ff-only "$COMMIT" >&2 8>&-
 else
     # The commit is behind the checkout, which has none of its own (look made
     # sure). --keep refuses rather than lose a change made since.
-    git reset --quiet --keep "$COMMIT" >&2
+    git reset --quiet --keep "$COMMIT" >&2 8>&-
 fi
 echo "head=$head"
 echo "user=$(id -un)"

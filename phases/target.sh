@@ -77,12 +77,17 @@ $text
 EOT
     # One from before a restart has as long from there.
     h_age=$(now)
-    [ "$h_boot" != "$(boot)" ] || h_age=$((h_age - h_beat))
+    [ "$h_boot" = "$(boot)" ] || return 0
+    # One that is no number, or of the future, was not written by us.
+    case $h_beat in '' | *[!0-9]* | 0?* | ???????????*) return 0 ;; esac
+    [ "$h_beat" -gt "$h_age" ] || h_age=$((h_age - h_beat))
 }
 
 # holder KEY: the answer that says who holds the target.
 holder() {
-    if holding; then echo "$1=$h_epoch|$h_id|$h_phase|$h_age|$h_since|$h_key|$h_operator"; else echo "$1="; fi
+    holding || { printf '%s=\n' "$1" && return; }
+    # Not echo: that of some shells reads what follows a backslash.
+    printf '%s=%s|%s|%s|%s|%s|%s|%s\n' "$1" "$h_epoch" "$h_id" "$h_phase" "$h_age" "$h_since" "$h_key" "$h_operator"
 }
 
 # highest: the epoch that was granted last. What comes with an older one is stale:

@@ -129,11 +129,25 @@ func (k *keyring) unlock(name string, text []byte) (ssh.Signer, error) {
 	if k.dialer.Ask == nil {
 		return nil, fmt.Errorf("it is encrypted; run: ssh-add %s", name)
 	}
+	// Once for all connections of the run: heartbeats and confirmations have their own.
+	k.dialer.unlocking.Lock()
+	defer k.dialer.unlocking.Unlock()
+	if signer := k.dialer.unlocked[name]; signer != nil {
+		return signer, nil
+	}
 	phrase, err := k.dialer.Ask(fmt.Sprintf("Passphrase for %s: ", name), true)
 	if err != nil {
 		return nil, err
 	}
-	return ssh.ParsePrivateKeyWithPassphrase(text, []byte(phrase))
+	signer, err := ssh.ParsePrivateKeyWithPassphrase(text, []byte(phrase))
+	if err != nil {
+		return nil, err
+	}
+	if k.dialer.unlocked == nil {
+		k.dialer.unlocked = map[string]ssh.Signer{}
+	}
+	k.dialer.unlocked[name] = signer
+	return signer, nil
 }
 
 // publicKey reads the public half beside a private key file; nil if it is not

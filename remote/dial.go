@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -35,6 +36,10 @@ type Dialer struct {
 	ConfigFile string
 	// Ask puts a question to the operator; nil where there is no terminal.
 	Ask func(question string, secret bool) (string, error)
+
+	// unlocked are the encrypted keys that the operator has unlocked, by file.
+	unlocking sync.Mutex
+	unlocked  map[string]ssh.Signer
 }
 
 // Dial connects to the host that the operator calls alias.

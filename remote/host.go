@@ -149,17 +149,27 @@ func (h *Host) session(ctx context.Context) (*ssh.Session, func(), error) {
 		return nil, nil, context.Cause(ctx)
 	}
 	free := func() { <-h.slots }
-	var session *ssh.Session
+	opened := make(chan *ssh.Session, 1)
 	// NewSession waits for the host without a deadline (golang/go#26643).
-	err := h.bounded(ctx, "opening a session", func() (err error) {
-		session, err = h.client.NewSession()
+	err := h.bounded(ctx, "opening a session", func() error {
+		session, err := h.client.NewSession()
+		if err == nil {
+			opened <- session
+		}
 		return err
 	})
-	if err != nil {
-		free()
-		return nil, nil, h.unsent(ctx, err)
+	if err == nil {
+		return <-opened, free, nil
 	}
-	return session, free, nil
+	go func() { // one that is opened when nobody wants it any more
+		select {
+		case session := <-opened:
+			session.Close()
+		case <-h.done:
+		}
+	}()
+	free()
+	return nil, nil, h.unsent(ctx, err)
 }
 
 // unsent is the error of what failed before anything was sent.
@@ -181,13 +191,13 @@ func (h *Host) unsent(ctx context.Context, err error) error {
 var errEnded = errors.New("it ended")
 
 // bounded runs what waits for the host, and closes the connection if that takes
-// too long or ctx ends. It does not wait for longer than there is a connection: a
+// too long; not if ctx ends, since others use the connection too. It does not wait for longer than there is a connection: a
 // channel that is asked for in the instant in which the client's loop ends is
 // never answered, and nothing that is closed ends its wait. What is left of fn then
 // stays behind.
 func (h *Host) bounded(ctx context.Context, what string, fn func() error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, sessionTimeout, fmt.Errorf("%s took longer than %s", what, sessionTimeout))
-	defer cancel()
+	timeout := time.NewTimer(sessionTimeout)
+	defer timeout.Stop()
 	done := make(chan error, 1)
 	go func() { done <- fn() }()
 	select {
@@ -195,8 +205,10 @@ func (h *Host) bounded(ctx context.Context, what string, fn func() error) error 
 		return err
 	case <-h.done:
 		return errEnded
-	case <-ctx.Done():
+	case <-timeout.C:
 		h.conn.Close()
+		return fmt.Errorf("%s took longer than %s", what, sessionTimeout)
+	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }

@@ -48,7 +48,8 @@ func (c *abortCmd) Run(ctx context.Context, h *house) error {
 			return nil, err
 		}
 		p.Hold.Account(p.Note)
-		if _, err := phases.Revert(ctx, p, "given up by the operator"); err != nil {
+		// As an apply, it is finished and not cut.
+		if _, err := phases.Revert(context.WithoutCancel(ctx), p, "given up by the operator"); err != nil {
 			return m, err
 		}
 		return m, c.end(h, m, true)

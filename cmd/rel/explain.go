@@ -49,7 +49,8 @@ func explain(err error) explanation {
 		exit  *remote.ExitError
 	)
 	var lost *phases.HoldLostError
-	if errors.As(err, &lost) {
+	var divided *phases.RevertError
+	if errors.As(err, &lost) && !errors.As(err, &divided) {
 		return explanation{code: exitHeld, what: lost.Error(), cure: "rel status, then rel resume or rel abort"}
 	}
 	if errors.As(err, &phase) && phase.Interrupted {

@@ -58,6 +58,8 @@ func (h *house) stopText() string {
 		phase, atWork = h.outputs.current()
 	}
 	switch {
+	case phase == "" && h.hold.Load() != nil:
+		return "stopping; what it has begun on a target is finished first (again: leave at once)"
 	case phase == "":
 		return "stopping; nothing has begun"
 	case !atWork:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,33 +32,45 @@ func (c *unlockCmd) Run(ctx context.Context, h *house) error {
 	}
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
-	if err := h.reach(ctx, p, machine.Rollback); err != nil {
+	// A target that is down must not keep the others held.
+	if err := h.reach(ctx, p, machine.Rollback); err != nil && !h.reachedAny() {
 		return err
 	}
 	ctx, cancel := briefly(ctx, "taking the hold away")
 	defer cancel()
-	if p.ID, err = c.holder(ctx, p); err != nil {
+	targets := h.reached(p)
+	if p.ID, err = c.holder(ctx, p, targets); err != nil {
 		return err
 	}
-	for _, target := range p.Targets {
-		holder, err := phases.Unlock(ctx, p, target, c.Message, c.Force)
-		if err != nil {
+	for _, target := range targets {
+		if err := c.unlock(ctx, h, p, target); err != nil {
 			return err
 		}
-		if holder != nil {
-			fmt.Fprintf(h.std.out, "%s: taken from %s\n", target.Name(), holder)
-		} else {
-			fmt.Fprintf(h.std.out, "%s: nobody holds it\n", target.Name())
-		}
+	}
+	return nil
+}
+
+func (c *unlockCmd) unlock(ctx context.Context, h *house, p *phases.Promotion, target phases.Host) error {
+	holder, err := phases.Unlock(ctx, p, target, c.Message, c.Force)
+	var held *phases.HeldError
+	switch {
+	case errors.As(err, &held) && held.Holder.Promotion != p.ID:
+		fmt.Fprintf(h.std.out, "%s: left as it is: held by %s\n", target.Name(), &held.Holder)
+	case err != nil:
+		return err
+	case holder == nil:
+		fmt.Fprintf(h.std.out, "%s: nobody holds it\n", target.Name())
+	default:
+		fmt.Fprintf(h.std.out, "%s: taken from %s\n", target.Name(), holder)
 	}
 	return nil
 }
 
 // holder is the promotion of that name which holds a target. Only what was seen
 // can be taken: the name has to be said, and has to fit.
-func (c *unlockCmd) holder(ctx context.Context, p *phases.Promotion) (string, error) {
+func (c *unlockCmd) holder(ctx context.Context, p *phases.Promotion, targets []phases.Host) (string, error) {
 	var names []name
-	for _, target := range p.Targets {
+	for _, target := range targets {
 		look, err := phases.LookAt(ctx, target, nil, &p.Plan, "")
 		if err != nil {
 			return "", err
