@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -175,6 +176,67 @@ func TestStale(t *testing.T) {
 	}
 	t.Logf("figures: stale changes refused, by the phase that was stopped: %v", refused)
 	w.must(exitOK, "start")
+}
+
+// TestSlowUplink: the copy takes longer than a hold stands without a heartbeat, and
+// there is hardly room beside it. Its owner lives, and keeps the hold.
+func TestSlowUplink(t *testing.T) {
+	w := newWorld(t, 1)
+	proxies, config := w.behind()
+	proxies[1].rate = 200_000
+	oldest := make(chan int)
+	stop := make(chan struct{})
+	go func() {
+		most := 0
+		for {
+			select {
+			case <-stop:
+				oldest <- most
+				return
+			case <-time.After(time.Second):
+			}
+			hold, err := w.Exec(w.t.Context(), "choiros-prod", "readlink /var/lib/rel/choiros/hold && cut -d. -f1 /proc/uptime")
+			if text, now, ok := strings.Cut(strings.TrimSpace(hold), "\n"); err == nil && ok {
+				beat, _ := strconv.Atoi(strings.Split(text, "|")[4])
+				uptime, _ := strconv.Atoi(now)
+				most = max(most, uptime-beat)
+			}
+		}
+	}()
+	w.must(exitOK, "start", "--ssh-config", config)
+	close(stop)
+	age := <-oldest
+	t.Logf("figures: the oldest heartbeat was %d s old", age)
+	if age >= 15 {
+		t.Errorf("a heartbeat was %d s old: anyone could have taken the hold", age)
+	}
+}
+
+// TestTakenInTheMidst: the hold is taken away while the apply looks at hashes, which
+// takes a while. It has not begun, and does not begin any more.
+func TestTakenInTheMidst(t *testing.T) {
+	w := newWorld(t, 1)
+	rel := program(t)
+	other := w.elsewhere()
+	w.must(exitOK, "start")
+	before := w.runs("choiros-prod")
+	w.bump(lab.Bump{})
+	w.exec("choiros-prod", `mkdir -p /run/wrappers/bin
+		printf '#!/bin/sh\ncase "$*" in *--verify-path*) touch /run/looking; sleep 6 ;; esac\nexec /usr/bin/nix-store "$@"\n' >/run/wrappers/bin/nix-store
+		chmod +x /run/wrappers/bin/nix-store`)
+	code, said := w.during(rel, begins("apply"), func(*exec.Cmd) {
+		w.await("choiros-prod", "test -e /run/looking")
+		other.must(exitOK, "unlock", w.newest(), "-m", "not this one", "--force")
+	})
+	if code != exitHeld {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	w.await("choiros-prod", "flock -n /var/lib/rel/choiros/apply.lock true")
+	if now := w.runs("choiros-prod"); now != before {
+		t.Errorf("the target runs\n%s\nbefore\n%s", now, before)
+	}
+	w.exec("choiros-prod", "rm /run/wrappers/bin/nix-store")
+	w.must(exitOK, "resume").mentions(t, "healthy on choiros-prod")
 }
 
 // TestRace lets two operators begin at once: one wins, and the other is told who.

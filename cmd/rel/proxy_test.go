@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy stands between rel and one host, as a bad network does.
@@ -19,8 +20,11 @@ type proxy struct {
 	mu    sync.Mutex
 	pairs []*pair
 	hole  bool
-	// accepted is how often it was connected to.
-	accepted int
+	// accepted is how often it was connected to, usual how often it is by a run that
+	// nothing happens to.
+	accepted, usual int
+	// rate is how many bytes a second pass to the host; zero for no limit.
+	rate int
 }
 
 // pair is a connection from rel, and the one to the host that goes with it.
@@ -76,8 +80,26 @@ func (p *proxy) forward(here net.Conn) {
 	p.mu.Lock()
 	c.there = there
 	p.mu.Unlock()
-	go c.pump(there, here)
+	go c.pump(p.slow(there), here)
 	c.pump(here, there)
+}
+
+// slow is the connection to the host, as fast as the rate allows.
+func (p *proxy) slow(there net.Conn) net.Conn {
+	if p.rate == 0 {
+		return there
+	}
+	return &slowConn{Conn: there, rate: p.rate}
+}
+
+type slowConn struct {
+	net.Conn
+	rate int
+}
+
+func (s *slowConn) Write(b []byte) (int, error) {
+	time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(s.rate))
+	return s.Conn.Write(b)
 }
 
 // pump forwards until one side ends, which ends the other, or until the pair is dead,
@@ -148,12 +170,11 @@ func (p *proxy) heal() {
 	p.hole = false
 }
 
-// again reports whether it was connected to more often than undisturbed runs do: once
-// for the run and, of a target, once to confirm.
+// again reports whether it was connected to more often than by undisturbed runs.
 func (p *proxy) again() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.accepted > 2
+	return p.accepted > p.usual
 }
 
 // behind puts a proxy before each of the lab's hosts, and returns them with the
@@ -167,6 +188,10 @@ func (w *world) behind() (proxies []*proxy, sshConfig string) {
 	var b strings.Builder
 	for _, host := range append([]string{w.BuildHost()}, w.Targets()...) {
 		p := newProxy(w.t, net.JoinHostPort(w.Addr(host), "22"))
+		// Of a target: for the run, for the heartbeats and to confirm.
+		if p.usual = 3; host == w.BuildHost() {
+			p.usual = 1
+		}
 		proxies = append(proxies, p)
 		_, port, _ := net.SplitHostPort(p.listener.Addr().String())
 		fmt.Fprintf(&b, "Host %s\n    HostName 127.0.0.1\n    Port %s\n    HostKeyAlias %s\n", host, port, w.Addr(host))
