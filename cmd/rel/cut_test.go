@@ -148,13 +148,13 @@ func TestUnconfirmed(t *testing.T) {
 	w.must(exitOK, "start")
 	before := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor")
 	w.bump(lab.Bump{})
-	w.rewrite(`confirm      = "60s"`, `confirm = "2s"`)
+	w.rewrite(`confirm      = "60s"`, `confirm = "6s"`)
 	w.startAndSignal(rel, syscall.SIGKILL, func(ev journal.Event) bool { return ev.State == "applied" })
 	w.await("choiros-prod", "test -e /var/lib/rel/choiros/releases/"+w.newest()+"/reverted")
 	if now := w.exec("choiros-prod", "readlink /opt/choiros/bin/hypervisor"); now != before {
 		t.Errorf("the target went to %s, want %s", now, before)
 	}
-	w.must(exitOK, "resume").mentions(t, "copied, not applied: choiros-prod went back: not confirmed within 2s")
+	w.must(exitOK, "resume").mentions(t, "copied, not applied: choiros-prod went back: not confirmed within 6s")
 	w.must(exitOK, "status")
 
 	// As long as one waits to be confirmed, no other comes in between.
