@@ -3,8 +3,8 @@
 # In: APP ID; OPERATOR, KEY (who takes it), OVER (the epoch of a hold to take
 # over although its heartbeat is fresh), LEDGER (JSON members for the target's
 # record), LEAST (KiB, below which it is left).
-# Out: room= (KiB for what is kept here); epoch= (the one granted), over=<who had it>, if it was taken over; or
-# held=<who has it>.
+# Out: room= (KiB for what is kept here); epoch= (the one granted), over=<who had
+# it>, if it was taken over; or held=<who has it>.
 set -eu
 mkdir -p "$state/releases"
 room=$(df -Pk "$state" | awk 'NR == 2 { print $4 }')
