@@ -238,6 +238,21 @@ func TestStuck(t *testing.T) {
 	w.must(exitOK, "status")
 }
 
+// endWindow lets the confirm window of a target end as soon as it begins, and again
+// when it is put off.
+func (w *world) endWindow(host string) {
+	_, _ = w.Exec(w.t.Context(), host, `for i in $(seq 600); do
+		for a in /var/lib/rel/choiros/releases/*/armed; do
+			[ -e "$a" ] && ! grep -q ' 1$' "$a" || continue
+			d=$(dirname "$a")
+			echo "$(cat /proc/sys/kernel/random/boot_id) 1" >"$a"
+			setsid /bin/sh "$d/apply.sh" expire choiros "$(basename "$d")" </dev/null >/dev/null 2>&1 &
+		done
+		ls /var/lib/rel/choiros/releases/*/reverted >/dev/null 2>&1 && exit 0
+		sleep 0.1
+	done`)
+}
+
 // TestOneTargetGoesBack: while the checks run, one target's window ends. None
 // is confirmed then, and all are on the release before.
 func TestOneTargetGoesBack(t *testing.T) {
@@ -249,8 +264,7 @@ func TestOneTargetGoesBack(t *testing.T) {
 	early := make(chan struct{})
 	go func() {
 		defer close(early)
-		w.await("choiros-prod-2", `a=$(ls /var/lib/rel/choiros/releases/*/armed) && d=$(dirname "$a") &&
-			echo "$(cat /proc/sys/kernel/random/boot_id) 1" >"$a" && /bin/sh "$d/apply.sh" expire choiros "$(basename "$d")"; test -e "$d/reverted"`)
+		w.endWindow("choiros-prod-2")
 	}()
 	o := w.must(exitReverted, "start")
 	<-early
@@ -275,8 +289,7 @@ func TestGoesBackWhileChecked(t *testing.T) {
 	early := make(chan struct{})
 	go func() {
 		defer close(early)
-		w.await("choiros-prod", `a=$(ls /var/lib/rel/choiros/releases/*/armed) && d=$(dirname "$a") &&
-			echo "$(cat /proc/sys/kernel/random/boot_id) 1" >"$a" && /bin/sh "$d/apply.sh" expire choiros "$(basename "$d")"; test -e "$d/reverted"`)
+		w.endWindow("choiros-prod")
 	}()
 	o := w.must(exitReverted, "start")
 	<-early

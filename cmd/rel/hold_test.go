@@ -183,7 +183,7 @@ func TestStale(t *testing.T) {
 func TestSlowUplink(t *testing.T) {
 	w := newWorld(t, 1)
 	proxies, config := w.behind()
-	proxies[1].rate = 200_000
+	proxies[1].limit(200_000)
 	oldest := make(chan int)
 	stop := make(chan struct{})
 	go func() {

@@ -84,8 +84,17 @@ func (p *proxy) forward(here net.Conn) {
 	c.pump(here, there)
 }
 
+// limit sets the rate for the connections to come.
+func (p *proxy) limit(rate int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate = rate
+}
+
 // slow is the connection to the host, as fast as the rate allows.
 func (p *proxy) slow(there net.Conn) net.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.rate == 0 {
 		return there
 	}

@@ -266,6 +266,17 @@ func TestCutSweep(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {
 		t.Skip("there is no ssh to resolve names with")
 	}
+	// Where it is cut, go-scp closes its input from two goroutines at once: the
+	// sweep is of what is ours, and runs without the detector.
+	if raced {
+		out, err := exec.Command("go", "test", "-count=1", "-v", "-run", "^TestCutSweep$", ".").CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		} else {
+			t.Logf("%s", out)
+		}
+		return
+	}
 	defer setPauses(setPauses(50*time.Millisecond, 50*time.Millisecond))
 	began := time.Now()
 	var cases []sweepCase
