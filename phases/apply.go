@@ -83,7 +83,7 @@ func Apply(ctx context.Context, p *Promotion) error {
 	}
 	back, reverted := revertAll(ctx, p, changed, "another target failed")
 	if !back {
-		return join([]error{err, reverted})
+		return Join([]error{err, reverted})
 	}
 	return &BackError{Err: err}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 //go:embed beat.sh
@@ -89,7 +90,7 @@ func (h *Hold) beat(ctx context.Context, target Host) error {
 		for scanner := bufio.NewScanner(answers); scanner.Scan(); {
 			var err error
 			if who, ok := strings.CutPrefix(scanner.Text(), "lost="); ok {
-				err = &HoldLostError{Host: target.Name(), Holder: parseHolder(who)}
+				err = &HoldLostError{Host: target.Name(), Holder: parseHolder(printable(who))}
 			}
 			select {
 			case heard <- err:
@@ -117,6 +118,17 @@ func (h *Hold) beat(ctx context.Context, target Host) error {
 		<-ended
 	}
 	return err
+}
+
+// printable is text from a host without what a terminal would obey: the heartbeats'
+// answers are read as they come, and not cleaned as those of other scripts are.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(text, ""))
 }
 
 // send writes a line for each heartbeat, and waits for its answer.

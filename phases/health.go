@@ -121,7 +121,7 @@ func unhealthy(ctx context.Context, p *Promotion, results []Result) error {
 		return withdraw(ctx, p, gone)
 	}
 	if p.Plan.OnUnhealthy == "keep" {
-		return join([]error{failed, keep(ctx, p)})
+		return Join([]error{failed, keep(ctx, p)})
 	}
 	back, err := Revert(ctx, p, "unhealthy")
 	if err != nil {

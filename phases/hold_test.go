@@ -57,3 +57,10 @@ func TestHolders(t *testing.T) {
 		}
 	}
 }
+
+// What a target says of who took the hold goes to a terminal and into the journal.
+func TestPrintable(t *testing.T) {
+	if got := printable("7|p\x1b[31m|copy\u202e|\x9b1|ana ü\r\n|"); got != "7|p[31m|copy|1|ana ü|" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -166,7 +166,7 @@ func each(ctx context.Context, hosts []Host, fn func(ctx context.Context, i int,
 		})
 	}
 	_ = group.Wait()
-	return join(failures)
+	return Join(failures)
 }
 
 // guard turns a panic in fn into an error: in a goroutine of its own nobody else
@@ -211,7 +211,9 @@ func (e HostErrors) Error() string {
 // Unwrap gives errors.As the failures to search.
 func (e HostErrors) Unwrap() []error { return e }
 
-func join(failures []error) error {
+// Join makes one error of those of several hosts: nil of none, the very one of a
+// single one, and else [HostErrors].
+func Join(failures []error) error {
 	var list HostErrors
 	for _, err := range failures {
 		if several, ok := err.(HostErrors); ok {

@@ -184,14 +184,5 @@ func connectAll(ctx context.Context, hosts []*host) error {
 		wait.Go(func() { _, failures[i] = h.connect(ctx) })
 	}
 	wait.Wait()
-	var list phases.HostErrors
-	for _, err := range failures {
-		if err != nil {
-			list = append(list, err)
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return list
+	return phases.Join(failures)
 }

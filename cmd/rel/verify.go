@@ -42,16 +42,7 @@ func (c *logCmd) verify(ctx context.Context, h *house) error {
 			fmt.Fprintf(h.std.out, "%s: %s\n", site.Host, words[i])
 		}
 	}
-	var list phases.HostErrors
-	for _, err := range failures {
-		if err != nil {
-			list = append(list, err)
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return list
+	return phases.Join(failures)
 }
 
 // anchorError says that the journal is not the one that a target has seen.
