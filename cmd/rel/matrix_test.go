@@ -358,14 +358,14 @@ func (s *tally) add(c cell, result string, took time.Duration) {
 // tried.
 func (s *tally) report(t *testing.T) {
 	t.Helper()
-	t.Logf("%d cases; time by injury: %v", s.cases, s.took)
+	t.Logf("figures: matrix: %d cases; time by injury: %v", s.cases, s.took)
 	var keys []string
 	for key := range s.results {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		t.Logf("%-20s %v", key, s.results[key])
+		t.Logf("figures: %-20s %v", key, s.results[key])
 		if s.results[key][through] > 0 && len(s.results[key]) == 1 && !strings.HasPrefix(key, "in ") {
 			t.Errorf("%s: not one case was interrupted", key)
 		}

@@ -361,9 +361,9 @@ func report(t *testing.T, results []result, took time.Duration) {
 	if broken > 0 {
 		t.Errorf("%d cases of %d are broken", broken, len(results))
 	}
-	t.Logf("%d cases in %s; the longest, %s, took %s", len(results), took.Round(time.Second), longest.name, longest.took.Round(time.Millisecond))
+	t.Logf("figures: cut sweep: %d cases in %s; the longest, %s, took %s", len(results), took.Round(time.Second), longest.name, longest.took.Round(time.Millisecond))
 	for _, class := range slices.Sorted(maps.Keys(classes)) {
-		t.Logf("%5d %s", classes[class], class)
+		t.Logf("figures: %5d %s", classes[class], class)
 	}
-	t.Logf("exit statuses: %v; where it had to go on, of that run: %v", exits, seconds)
+	t.Logf("figures: exit statuses: %v; where it had to go on, of that run: %v", exits, seconds)
 }
