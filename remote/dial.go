@@ -36,10 +36,30 @@ type Dialer struct {
 	ConfigFile string
 	// Ask puts a question to the operator; nil where there is no terminal.
 	Ask func(question string, secret bool) (string, error)
+	// Tell takes what the operator should know of a connection that does not fail;
+	// nil drops it.
+	Tell func(text string)
 
+	telling sync.Mutex
+	told    map[string]bool
 	// unlocked are the encrypted keys that the operator has unlocked, by file.
 	unlocking sync.Mutex
 	unlocked  map[string]ssh.Signer
+}
+
+// tell says a thing once: a run opens several connections to a host.
+func (d *Dialer) tell(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	if d.Tell == nil || d.told[text] {
+		return
+	}
+	if d.told == nil {
+		d.told = map[string]bool{}
+	}
+	d.told[text] = true
+	d.Tell(text)
 }
 
 // Dial connects to the host that the operator calls alias.

@@ -36,11 +36,7 @@ var _ phases.Host = (*host)(nil)
 
 // host is the remote host of that name, not connected yet.
 func (h *house) host(dialer *remote.Dialer, name, become string) *host {
-	host := &host{name: name, dialer: dialer, become: become, dialling: make(chan struct{}, 1), say: func(text string) {
-		if h.printer != nil {
-			h.printer.say(text)
-		}
-	}}
+	host := &host{name: name, dialer: dialer, become: become, dialling: make(chan struct{}, 1), say: h.tell}
 	h.hosts = append(h.hosts, host)
 	return host
 }

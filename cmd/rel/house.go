@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -135,7 +136,16 @@ func (h *house) history() (machine.History, error) {
 
 // dialer opens connections as the operator's ssh would.
 func (h *house) dialer() *remote.Dialer {
-	return &remote.Dialer{ConfigFile: h.globals.SSHConfig, Ask: h.asker()}
+	return &remote.Dialer{ConfigFile: h.globals.SSHConfig, Ask: h.asker(), Tell: h.tell}
+}
+
+// tell shows the operator what is not recorded; where there is no printer yet, as it is.
+func (h *house) tell(text string) {
+	if h.printer != nil {
+		h.printer.say(text)
+		return
+	}
+	fmt.Fprintln(h.std.err, text)
 }
 
 // close ends what is open. Nothing of a promotion is lost by it.
