@@ -45,6 +45,9 @@ type Dialer struct {
 	// unlocked are the encrypted keys that the operator has unlocked, by file.
 	unlocking sync.Mutex
 	unlocked  map[string]ssh.Signer
+	// accepted are the new host keys that this run goes by, by the host's recorded name.
+	accepting sync.Mutex
+	accepted  map[string]ssh.PublicKey
 }
 
 // tell says a thing once: a run opens several connections to a host.
@@ -123,7 +126,7 @@ func (d *Dialer) jump(ctx context.Context, s *settings) (*way, error) {
 }
 
 func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, error) {
-	keys, err := d.hostKeys(s)
+	keys, err := d.hostKeys(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +135,18 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 		return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
 	}
 	conn := &listened{Conn: raw}
+	ctx, cancel := context.WithTimeoutCause(ctx, handshakeTimeout,
+		fmt.Errorf("the SSH handshake took longer than %s", handshakeTimeout))
+	defer cancel()
 	ring := &keyring{dialer: d, settings: s}
 	defer ring.close()
 	var refused error
 	config := &ssh.ClientConfig{
 		User:              s.user,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeysCallback(ring.signers)},
-		HostKeyAlgorithms: keys.algorithms(),
-		HostKeyCallback: func(name string, remote net.Addr, key ssh.PublicKey) error {
-			refused = keys.check(name, remote, key)
+		HostKeyAlgorithms: keys.algorithms,
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			refused = keys.check(ctx, key)
 			return refused
 		},
 	}
@@ -149,7 +155,7 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 	client, err := clientConn(greeted, conn, s.address(), config)
 	switch {
 	case err == nil:
-		return newHost(s.alias, client, conn, ring.used, via), nil
+		return newHost(s.alias, client, conn, ring.used, keys.verified, via), nil
 	case refused != nil:
 		return nil, refused
 	case strings.Contains(err.Error(), "unable to authenticate"):
@@ -183,13 +189,10 @@ func (l *listened) greeting(ctx context.Context, patience time.Duration) (greete
 	}
 }
 
-// clientConn does the handshake within its deadline, and closes conn if it
+// clientConn does the handshake until ctx ends, and closes conn if it
 // fails. Connections through a jump host know no deadlines: what ends them is
 // that they are closed.
 func clientConn(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, handshakeTimeout,
-		fmt.Errorf("the SSH handshake took longer than %s", handshakeTimeout))
-	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if !stop() && err == nil {

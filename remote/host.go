@@ -18,11 +18,12 @@ type Host struct {
 	// set before the host is used.
 	Sudo bool
 
-	name   string
-	client *ssh.Client
-	conn   *listened
-	key    string
-	via    *way
+	name    string
+	client  *ssh.Client
+	conn    *listened
+	key     string
+	hostKey ssh.PublicKey
+	via     *way
 	// slots bounds the sessions that are open at once.
 	slots chan struct{}
 	done  chan struct{}
@@ -30,8 +31,8 @@ type Host struct {
 	asking atomic.Bool
 }
 
-func newHost(name string, client *ssh.Client, conn *listened, key string, via *way) *Host {
-	h := &Host{name: name, client: client, conn: conn, key: key, via: via,
+func newHost(name string, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {
+	h := &Host{name: name, client: client, conn: conn, key: key, hostKey: hostKey, via: via,
 		slots: make(chan struct{}, sessions), done: make(chan struct{})}
 	go func() {
 		_ = client.Wait()
@@ -46,6 +47,13 @@ func (h *Host) Name() string { return h.name }
 
 // Key is the fingerprint of the operator's key that the host let in.
 func (h *Host) Key() string { return h.key }
+
+// HostKey is the public key that the host has proved to have; the key itself, also
+// where a certificate vouched for it.
+func (h *Host) HostKey() ssh.PublicKey { return h.hostKey }
+
+// User is whom the host let in.
+func (h *Host) User() string { return h.client.User() }
 
 // Closed reports whether the connection has ended.
 func (h *Host) Closed() bool {

@@ -118,23 +118,34 @@ func (e *AuthError) Error() string {
 // HostKeyError says that a host did not prove that it is the one on record.
 type HostKeyError struct {
 	Host, Address string
-	// Got is the fingerprint of the key it showed.
-	Got string
+	// Type and Got are the type and the fingerprint of the key that it showed.
+	Type, Got string
+	// Certificate says why the certificate that came with it does not count; empty
+	// if none came.
+	Certificate string
 	// Known are the keys on record, each with its file and line; empty if the
 	// host is unknown.
 	Known []string
-	// File is where a new key would be recorded.
-	File string
-	// Line is the record to add there, if the key is the right one.
-	Line string
+	// Revoked is the file and line that revokes the key; empty if none does.
+	Revoked string
+	// File is where a new key would be recorded, and Line its record there, if it
+	// is the right one. They are empty if UserKnownHostsFile names none.
+	File, Line string
 }
 
 func (e *HostKeyError) Error() string {
-	if len(e.Known) == 0 {
-		return fmt.Sprintf("%s: the host key of %s (%s) is not known", e.Host, e.Address, e.Got)
+	shown := fmt.Sprintf("%s %s", e.Type, e.Got)
+	if e.Certificate != "" {
+		shown += ", with a certificate that does not count: " + e.Certificate
 	}
-	return fmt.Sprintf("%s: the host key of %s has changed: it shows %s, on record is %s",
-		e.Host, e.Address, e.Got, strings.Join(e.Known, ", "))
+	switch {
+	case e.Revoked != "":
+		return fmt.Sprintf("%s: the host key of %s is revoked (%s): it shows %s", e.Host, e.Address, e.Revoked, shown)
+	case len(e.Known) == 0:
+		return fmt.Sprintf("%s: the host key of %s (%s) is not known", e.Host, e.Address, shown)
+	}
+	return fmt.Sprintf("%s: the host key of %s has changed: it shows %s; on record is %s",
+		e.Host, e.Address, shown, strings.Join(e.Known, ", "))
 }
 
 // ConfigError says that the SSH configuration of a host asks for something

@@ -30,11 +30,22 @@ type settings struct {
 	identityAgent  string
 	userKnownHosts []string
 	knownHosts     []string
+	// strict is StrictHostKeyChecking: yes, accept-new, ask or no.
 	strict         string
 	hashKnownHosts bool
 	connectTimeout time.Duration
 	// jumps are the hosts to go through, nearest first.
 	jumps []string
+
+	certificateFiles   []string
+	knownHostsCommand  string
+	revokedHostKeys    []string
+	pkcs11Provider     string
+	publicKeysDisabled bool
+	// The algorithms that are allowed, preferred ones first; empty: all.
+	hostKeyAlgorithms, pubkeyAcceptedAlgorithms, caSignatureAlgorithms []string
+	// requiredRSASize is the least length of an RSA key, in bits.
+	requiredRSASize int
 }
 
 // resolveTimeout bounds `ssh -G`: a `Match exec` in the configuration runs a
@@ -130,22 +141,24 @@ func (s *settings) set(key, value string) error {
 		if value != "none" {
 			s.jumps = strings.Split(value, ",")
 		}
-	case "proxycommand", "knownhostscommand":
+	case "proxycommand":
 		if value != "none" {
 			return &ConfigError{Host: s.alias, Option: key, Reason: "rel cannot honour"}
 		}
+	default:
+		s.setKeys(key, value)
 	}
 	return nil
 }
 
-// strictness maps the values that ssh -G prints to those of the manual. A host
-// whose key nobody checks is not one to hand production to: no and off are
-// taken as accept-new.
+// strictness maps the values that ssh -G prints to those of the manual; off is no.
 func strictness(value string) string {
 	switch value {
 	case "true", "yes":
 		return "yes"
-	case "false", "no", "off", "accept-new":
+	case "false", "no", "off":
+		return "no"
+	case "accept-new":
 		return "accept-new"
 	}
 	return "ask"
@@ -164,7 +177,7 @@ func (s *settings) keyAddress() string {
 
 // expandAll expands ~ and the %-tokens, which ssh -G leaves in file names.
 func (s *settings) expandAll() error {
-	for _, list := range [][]string{s.identityFiles, s.userKnownHosts, s.knownHosts} {
+	for _, list := range [][]string{s.identityFiles, s.certificateFiles, s.userKnownHosts, s.knownHosts, s.revokedHostKeys} {
 		for i := range list {
 			expanded, err := s.expand(list[i])
 			if err != nil {

@@ -43,6 +43,13 @@ userknownhostsfile /a /b
 globalknownhostsfile /c
 connecttimeout 7
 hostkeyalias prod-key
+certificatefile ~/c-cert.pub
+knownhostscommand /x %H
+revokedhostkeys none
+hostkeyalgorithms ssh-ed25519,rsa-sha2-512
+pubkeyacceptedalgorithms ssh-ed25519
+pubkeyauthentication true
+requiredrsasize 2048
 proxyjump none
 `)
 	if err != nil {
@@ -57,10 +64,14 @@ proxyjump none
 	if want := filepath.Join(home, ".ssh/prod-deploy-10.0.0.2"); s.identityFiles[0] != want || s.identityFiles[1] != "/k" {
 		t.Errorf("identity files %q", s.identityFiles)
 	}
-	if s.strict != "accept-new" || !s.identitiesOnly || len(s.userKnownHosts) != 2 || s.connectTimeout.Seconds() != 7 {
+	if s.strict != "no" || !s.identitiesOnly || len(s.userKnownHosts) != 2 || s.connectTimeout.Seconds() != 7 {
 		t.Errorf("settings %+v", s)
 	}
-	for _, text := range []string{"proxycommand nc %h %p", "knownhostscommand /x"} {
+	if s.certificateFiles[0] != filepath.Join(home, "c-cert.pub") || s.knownHostsCommand != "/x %H" || s.revokedHostKeys != nil ||
+		len(s.hostKeyAlgorithms) != 2 || len(s.pubkeyAcceptedAlgorithms) != 1 || s.publicKeysDisabled || s.requiredRSASize != 2048 {
+		t.Errorf("settings %+v", s)
+	}
+	for _, text := range []string{"proxycommand nc %h %p"} {
 		_, err := parseSettings("prod", "user a\nhostname b\nport 22\n"+text+"\n")
 		var refused *ConfigError
 		if !errors.As(err, &refused) || refused.Option != strings.Fields(text)[0] {

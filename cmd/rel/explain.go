@@ -236,11 +236,7 @@ func explainHost(err error) (explanation, bool) {
 		}
 		e.cure = "ssh " + auth.Host
 	case errors.As(err, &key):
-		e.cure = "compare with the host's own: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
-		if len(key.Known) == 0 {
-			e.detail = []string{"if that is the host's key, record it in " + key.File + ":", key.Line}
-			e.cure = "ssh " + key.Host
-		}
+		return explainHostKey(key), true
 	case errors.As(err, &dial):
 		e.cure = "ssh " + dial.Host
 	case errors.As(err, &config):
