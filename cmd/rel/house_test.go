@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"io"
@@ -68,6 +69,25 @@ func TestDependencies(t *testing.T) {
 			if slices.Contains(deps, name) {
 				t.Errorf("%s depends on %s: %s", room, name, why)
 			}
+		}
+	}
+}
+
+// Below these versions are known holes.
+func TestFloors(t *testing.T) {
+	floors := map[string][3]int{
+		// CVE-2026-78662 and CVE-2026-56855: a hostile host stalls its client for ever;
+		// before 0.52, CVE-2026-42508: a revoked authority still vouches for hosts.
+		"golang.org/x/crypto": {0, 56, 0},
+	}
+	for name, floor := range floors {
+		version := goList(t, "-m", "-f", "{{.Version}}", name)[0]
+		var v [3]int
+		if _, err := fmt.Sscanf(version, "v%d.%d.%d", &v[0], &v[1], &v[2]); err != nil {
+			t.Fatalf("%s %s: %v", name, version, err)
+		}
+		if slices.Compare(v[:], floor[:]) < 0 {
+			t.Errorf("%s is %s, below %v", name, version, floor)
 		}
 	}
 }
