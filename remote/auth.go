@@ -1,199 +1,145 @@
 package remote
 
 import (
-	"bytes"
+	"context"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"net"
-	"os"
-	"sync"
+	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 )
 
-// keyring gathers the keys that the configuration allows for a host, in
-// OpenSSH's order: the agent's keys that an IdentityFile names, the agent's
-// other keys (unless IdentitiesOnly), then the files.
+// keyring offers a host the keys that the configuration allows, one by one and in
+// OpenSSH's order (pubkey_prepare in its sshconnect2.c): the certificates of
+// CertificateFile, the agent's keys that an IdentityFile names, its other keys
+// (unless IdentitiesOnly), and the files. Keys are all that rel has to offer: a run
+// opens several connections to a host, and nobody may be there to type.
 type keyring struct {
 	dialer   *Dialer
 	settings *settings
-	agent    net.Conn
 
-	mu      sync.Mutex
-	offered []string
-	skipped []string
+	gathered bool
+	// queue are the keys that are not offered yet, and all those that ever were in it.
+	queue, all []*identity
+	offered    []string
+	skipped    []SkippedKey
+	// wanted are the methods that the host goes on with; partial says that it has
+	// taken a key already.
+	wanted  []string
+	partial bool
 	// used is the fingerprint of the key that signed last.
 	used string
 }
 
-func (k *keyring) close() {
-	if k.agent != nil {
-		k.agent.Close()
+// next is the key to offer next; nil if the host wants none, or none is left.
+func (k *keyring) next(ctx context.Context, c *ssh.ClientAuthContext) ssh.AuthMethod {
+	k.wanted, k.partial = c.AllowedMethods, len(c.PartialSuccessMethods) > 0
+	if !slices.Contains(k.wanted, "publickey") {
+		return nil
 	}
-}
-
-// signers is called by the SSH client once it has reached authentication.
-func (k *keyring) signers() ([]ssh.Signer, error) {
-	held := k.agentSigners()
-	var list []ssh.Signer
-	var files []string
-	for _, name := range k.settings.identityFiles {
-		public := publicKey(name)
-		if signer := find(held, public); signer != nil {
-			list = append(list, signer)
+	if !k.gathered {
+		k.gathered = true
+		k.gather(ctx)
+	}
+	for len(k.queue) > 0 && ctx.Err() == nil {
+		id := k.queue[0]
+		k.queue = k.queue[1:]
+		if err := id.ready(); err != nil {
+			k.skip(id.String(), err)
 			continue
 		}
-		files = append(files, name)
-	}
-	if !k.settings.identitiesOnly {
-		for _, signer := range held {
-			if find(list, signer.PublicKey()) == nil {
-				list = append(list, signer)
-			}
-		}
-	}
-	for _, name := range files {
-		if signer := k.fileSigner(name); signer != nil {
-			list = append(list, signer)
-		}
-	}
-	for i, signer := range list {
-		k.offer(signer)
-		list[i] = &witness{Signer: signer, keyring: k}
-	}
-	return list, nil
-}
-
-func (k *keyring) offer(signer ssh.Signer) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	key := signer.PublicKey()
-	k.offered = append(k.offered, fmt.Sprintf("%s %s", key.Type(), ssh.FingerprintSHA256(key)))
-}
-
-func (k *keyring) skip(format string, args ...any) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.skipped = append(k.skipped, fmt.Sprintf(format, args...))
-}
-
-func (k *keyring) agentSigners() []ssh.Signer {
-	socket := k.settings.identityAgent
-	switch socket {
-	case "none":
-		return nil
-	case "", "SSH_AUTH_SOCK":
-		socket = os.Getenv("SSH_AUTH_SOCK")
-	}
-	if socket == "" {
-		return nil
-	}
-	conn, err := net.DialTimeout("unix", socket, dialTimeout)
-	if err != nil {
-		k.skip("the agent's keys (%v)", err)
-		return nil
-	}
-	k.agent = conn
-	held, err := agent.NewClient(conn).Signers()
-	if err != nil {
-		k.skip("the agent's keys (%v)", err)
-	}
-	return held
-}
-
-func (k *keyring) fileSigner(name string) ssh.Signer {
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // OpenSSH's defaults name files that nobody has to have.
-	}
-	if err != nil {
-		k.skip("%s (%v)", name, err)
-		return nil
-	}
-	signer, err := ssh.ParsePrivateKey(text)
-	var encrypted *ssh.PassphraseMissingError
-	if errors.As(err, &encrypted) {
-		signer, err = k.unlock(name, text)
-	}
-	if err != nil {
-		k.skip("%s (%v)", name, err)
-		return nil
-	}
-	return signer
-}
-
-func (k *keyring) unlock(name string, text []byte) (ssh.Signer, error) {
-	if k.dialer.Ask == nil {
-		return nil, fmt.Errorf("it is encrypted; run: ssh-add %s", name)
-	}
-	// Once for all connections of the run: heartbeats and confirmations have their own.
-	k.dialer.unlocking.Lock()
-	defer k.dialer.unlocking.Unlock()
-	if signer := k.dialer.unlocked[name]; signer != nil {
-		return signer, nil
-	}
-	phrase, err := k.dialer.Ask(fmt.Sprintf("Passphrase for %s: ", name), true)
-	if err != nil {
-		return nil, err
-	}
-	signer, err := ssh.ParsePrivateKeyWithPassphrase(text, []byte(phrase))
-	if err != nil {
-		return nil, err
-	}
-	if k.dialer.unlocked == nil {
-		k.dialer.unlocked = map[string]ssh.Signer{}
-	}
-	k.dialer.unlocked[name] = signer
-	return signer, nil
-}
-
-// publicKey reads the public half beside a private key file; nil if it is not
-// there, as for a key that lives in an agent alone its own file may be it.
-func publicKey(name string) ssh.PublicKey {
-	for _, candidate := range []string{name + ".pub", name} {
-		text, err := os.ReadFile(candidate)
-		if err != nil {
-			continue
-		}
-		if key, _, _, _, err := ssh.ParseAuthorizedKey(text); err == nil {
-			return key
-		}
+		k.offered = append(k.offered, id.String())
+		return ssh.PublicKeys(id)
 	}
 	return nil
 }
 
-func find(signers []ssh.Signer, key ssh.PublicKey) ssh.Signer {
-	if key == nil {
-		return nil
+func (k *keyring) gather(ctx context.Context) {
+	if k.settings.publicKeysDisabled {
+		k.skip("all keys", errors.New("PubkeyAuthentication or PreferredAuthentications turns them off"))
+		return
 	}
-	for _, signer := range signers {
-		if bytes.Equal(signer.PublicKey().Marshal(), key.Marshal()) {
-			return signer
+	if k.settings.pkcs11Provider != "" {
+		k.skip("the keys of "+k.settings.pkcs11Provider, &curable{"rel does not speak PKCS#11", []string{"ssh-add", "-s", k.settings.pkcs11Provider}})
+	}
+	files := k.files(ctx)
+	var named, others []*identity
+	for _, held := range k.held(ctx) {
+		i := slices.IndexFunc(files, func(id *identity) bool { return id.public != nil && same(id.public, held.public) })
+		switch {
+		case i >= 0:
+			files = slices.Delete(files, i, i+1)
+			named = append(named, held)
+		case !k.settings.identitiesOnly:
+			others = append(others, held)
 		}
 	}
-	return nil
+	k.queue = slices.Concat(k.certificates(), named, others, files)
+	k.all = k.queue
 }
 
-// witness notes which key signed: the host let that one in.
-type witness struct {
-	ssh.Signer
-	keyring *keyring
-}
-
-func (w *witness) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
-	return w.SignWithAlgorithm(rand, data, "")
-}
-
-// SignWithAlgorithm lets RSA keys sign with SHA-2; servers refuse SHA-1.
-func (w *witness) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	w.keyring.mu.Lock()
-	w.keyring.used = ssh.FingerprintSHA256(w.PublicKey())
-	w.keyring.mu.Unlock()
-	if signer, ok := w.Signer.(ssh.AlgorithmSigner); ok {
-		return signer.SignWithAlgorithm(rand, data, algorithm)
+// skip notes a key that is not offered. A file that nobody has to have is none.
+func (k *keyring) skip(key string, err error) {
+	var cure *curable
+	switch {
+	case errors.Is(err, errNoFile):
+	case errors.As(err, &cure):
+		k.skipped = append(k.skipped, SkippedKey{Key: key, Reason: cure.reason, Cure: cure.command})
+	default:
+		k.skipped = append(k.skipped, SkippedKey{Key: key, Reason: Clean(err.Error())})
 	}
-	return w.Signer.Sign(rand, data)
+}
+
+// curable says why a key is not offered, and which command changes that.
+type curable struct {
+	reason  string
+	command []string
+}
+
+func (e *curable) Error() string { return e.reason }
+
+// refusal says of a handshake that failed that it did so for the want of a key;
+// nil if it failed otherwise.
+func (k *keyring) refusal(err error) error {
+	var unsigned *signError
+	tooMany := strings.Contains(err.Error(), "Too many authentication failures")
+	if !tooMany && !errors.As(err, &unsigned) && !strings.Contains(err.Error(), "unable to authenticate") {
+		return nil
+	}
+	e := &AuthError{
+		Host: k.settings.alias, User: k.settings.user, Address: k.settings.address(), ConfigFile: k.dialer.ConfigFile,
+		Offered: k.offered, Skipped: k.skipped, TooMany: tooMany, Partial: k.partial,
+	}
+	for _, method := range k.wanted {
+		if k.partial || !slices.Contains(k.wanted, "publickey") {
+			e.Wanted = append(e.Wanted, Clean(method))
+		}
+	}
+	if i := slices.IndexFunc(k.settings.identityFiles, isFile); i >= 0 {
+		e.KeyFile = k.settings.identityFiles[i]
+	}
+	return e
+}
+
+// algorithmsFor has the algorithms that the configuration lets a key sign with.
+func (s *settings) algorithmsFor(key ssh.PublicKey) (list []string) {
+	_, certified := key.(*ssh.Certificate)
+	key = plain(key)
+	if s.pubkeyAcceptedAlgorithms == nil && key.Type() != ssh.KeyAlgoRSA {
+		return []string{key.Type()}
+	}
+	if s.pubkeyAcceptedAlgorithms == nil {
+		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+	}
+	for _, algorithm := range s.pubkeyAcceptedAlgorithms {
+		name, ofCert := keyType(algorithm)
+		if name != key.Type() || ofCert != certified {
+			continue
+		}
+		if name == ssh.KeyAlgoRSA {
+			name = strings.TrimSuffix(algorithm, "-cert-v01@openssh.com")
+		}
+		list = append(list, name)
+	}
+	return list
 }

@@ -42,7 +42,8 @@ type Dialer struct {
 
 	telling sync.Mutex
 	told    map[string]bool
-	// unlocked are the encrypted keys that the operator has unlocked, by file.
+	// unlocked are the encrypted keys that the operator was asked for, by file; nil
+	// where that came to nothing.
 	unlocking sync.Mutex
 	unlocked  map[string]ssh.Signer
 	// accepted are the new host keys that this run goes by, by the host's recorded name.
@@ -63,6 +64,15 @@ func (d *Dialer) tell(format string, args ...any) {
 	}
 	d.told[text] = true
 	d.Tell(text)
+}
+
+// say says a thing each time.
+func (d *Dialer) say(text string) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	if d.Tell != nil {
+		d.Tell(text)
+	}
 }
 
 // Dial connects to the host that the operator calls alias.
@@ -139,16 +149,15 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 		fmt.Errorf("the SSH handshake took longer than %s", handshakeTimeout))
 	defer cancel()
 	ring := &keyring{dialer: d, settings: s}
-	defer ring.close()
 	var refused error
 	config := &ssh.ClientConfig{
 		User:              s.user,
-		Auth:              []ssh.AuthMethod{ssh.PublicKeysCallback(ring.signers)},
 		HostKeyAlgorithms: keys.algorithms,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
 			refused = keys.check(ctx, key)
 			return refused
 		},
+		AuthCallback: func(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) { return ring.next(ctx, c), nil },
 	}
 	greeted, stop := conn.greeting(ctx, s.patience())
 	defer stop()
@@ -158,8 +167,9 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 		return newHost(s.alias, client, conn, ring.used, keys.verified, via), nil
 	case refused != nil:
 		return nil, refused
-	case strings.Contains(err.Error(), "unable to authenticate"):
-		return nil, &AuthError{Host: s.alias, User: s.user, Address: s.address(), Offered: ring.offered, Skipped: ring.skipped}
+	}
+	if refusal := ring.refusal(err); refusal != nil {
+		return nil, refusal
 	}
 	return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
 }

@@ -98,21 +98,46 @@ func (e *DialError) Fleeting() bool {
 // AuthError says that a host was reached and let none of our keys in.
 type AuthError struct {
 	Host, User, Address string
-	// Offered are the keys that were tried; Skipped those that could not be,
-	// with the reason.
-	Offered, Skipped []string
+	// ConfigFile is the SSH configuration that was read; empty for OpenSSH's own.
+	ConfigFile string
+	// KeyFile is the first IdentityFile that is there; empty if none is.
+	KeyFile string
+	// Offered are the keys that were tried: their type, fingerprint and where they
+	// are. Skipped are those that could not be used.
+	Offered []string
+	Skipped []SkippedKey
+	// TooMany says that the host hung up before all keys were tried (MaxAuthTries).
+	TooMany bool
+	// Wanted are the methods that the host asks for, which are not keys or, if
+	// Partial, come on top of the key that it took.
+	Wanted  []string
+	Partial bool
 }
 
+// SkippedKey is a key that could not be used.
+type SkippedKey struct {
+	Key, Reason string
+	// Cure is the command that changes that; nil if there is none.
+	Cure []string
+}
+
+func (k SkippedKey) String() string { return k.Key + ": " + k.Reason }
+
 func (e *AuthError) Error() string {
+	who := fmt.Sprintf("%s: %s@%s", e.Host, e.User, e.Address)
 	offered := "no keys"
 	if len(e.Offered) > 0 {
 		offered = strings.Join(e.Offered, ", ")
 	}
-	s := fmt.Sprintf("%s: %s@%s accepted none of the keys offered: %s", e.Host, e.User, e.Address, offered)
-	if len(e.Skipped) > 0 {
-		s += "; not offered: " + strings.Join(e.Skipped, ", ")
+	switch {
+	case e.TooMany:
+		return fmt.Sprintf("%s hung up after too many keys: %s", who, offered)
+	case e.Partial:
+		return fmt.Sprintf("%s took a key, and wants more: %s", who, strings.Join(e.Wanted, ", "))
+	case len(e.Wanted) > 0:
+		return fmt.Sprintf("%s takes no keys, only %s", who, strings.Join(e.Wanted, ", "))
 	}
-	return s
+	return fmt.Sprintf("%s accepted none of the keys offered: %s", who, offered)
 }
 
 // HostKeyError says that a host did not prove that it is the one on record.

@@ -229,12 +229,7 @@ func explainHost(err error) (explanation, bool) {
 	e := explanation{code: exitUnreachable, what: err.Error()}
 	switch {
 	case errors.As(err, &auth):
-		e.detail = []string{
-			"1. name the right key in ~/.ssh/config: Host " + auth.Host + ", IdentityFile",
-			"2. put its public half into ~" + auth.User + "/.ssh/authorized_keys on " + auth.Address,
-			"3. try: ssh " + auth.Host,
-		}
-		e.cure = "ssh " + auth.Host
+		return explainAuth(auth), true
 	case errors.As(err, &key):
 		return explainHostKey(key), true
 	case errors.As(err, &dial):

@@ -10,6 +10,52 @@ import (
 	"choir.chat/rel/remote"
 )
 
+// Whoever is not let in is told what to do, with the names filled in.
+func TestExplainAuth(t *testing.T) {
+	base := remote.AuthError{Host: "choiros-prod", User: "deploy", Address: "10.0.0.2:22", KeyFile: "/home/me/.ssh/prod",
+		Offered: []string{"ssh-ed25519 SHA256:x (/home/me/.ssh/prod)"}}
+	with := func(change func(*remote.AuthError)) *remote.AuthError {
+		e := base
+		change(&e)
+		return &e
+	}
+	for name, c := range map[string]struct {
+		err  *remote.AuthError
+		cure string
+		says []string
+	}{
+		"wrong key": {&base, "ssh choiros-prod", []string{
+			"accepted none of the keys offered: ssh-ed25519 SHA256:x (/home/me/.ssh/prod)",
+			"1. name the right key in ~/.ssh/config: Host choiros-prod, IdentityFile /home/me/.ssh/prod",
+			"2. put its public half, /home/me/.ssh/prod.pub, into ~deploy/.ssh/authorized_keys on 10.0.0.2:22",
+			"3. try: ssh choiros-prod"}},
+		"another configuration": {with(func(e *remote.AuthError) { e.ConfigFile = "/tmp/my config" }), "ssh -F '/tmp/my config' choiros-prod",
+			[]string{"in /tmp/my config: Host choiros-prod"}},
+		"no key": {with(func(e *remote.AuthError) { e.KeyFile, e.Offered = "", nil }), "ssh choiros-prod",
+			[]string{"no keys", "1. make a key (ssh-keygen -t ed25519), and name"}},
+		"encrypted": {with(func(e *remote.AuthError) {
+			e.Skipped = []remote.SkippedKey{{Key: "/a key", Reason: "it is encrypted", Cure: []string{"ssh-add", "/a key"}}}
+		}), "ssh-add '/a key'", []string{"not used: /a key: it is encrypted; run: ssh-add '/a key'"}},
+		"too many": {with(func(e *remote.AuthError) { e.TooMany = true }), "ssh choiros-prod",
+			[]string{"MaxAuthTries", "Host choiros-prod, IdentitiesOnly yes, IdentityFile /home/me/.ssh/prod"}},
+		"more wanted": {with(func(e *remote.AuthError) { e.Partial, e.Wanted = true, []string{"keyboard-interactive"} }), "ssh choiros-prod",
+			[]string{"wants more: keyboard-interactive", "Match User deploy, AuthenticationMethods publickey"}},
+		"no keys wanted": {with(func(e *remote.AuthError) { e.Wanted = []string{"password"} }), "ssh choiros-prod",
+			[]string{"only password", "PubkeyAuthentication yes"}},
+	} {
+		e := explain(c.err)
+		text := e.what + "\n" + strings.Join(e.detail, "\n")
+		if e.code != exitUnreachable || e.cure != c.cure {
+			t.Errorf("%s: exit %d, %s", name, e.code, e.cure)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q does not say %q", name, text, want)
+			}
+		}
+	}
+}
+
 // The line to run really records the key, whatever the file's end is and its name.
 func TestExplainNewHostKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known hosts")
