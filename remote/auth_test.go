@@ -96,6 +96,29 @@ func TestPassphraseOfWrongKey(t *testing.T) {
 	}
 }
 
+// BatchMode has nobody asked.
+func TestBatchMode(t *testing.T) {
+	_, d := newServer(t)
+	lock(t, d, "phrase")
+	configure(t, d, "User tester", "User tester\n    BatchMode yes")
+	d.Ask = func(question string, _ bool) (string, error) {
+		t.Errorf("asked: %s", question)
+		return "", nil
+	}
+	_, err := d.Dial(t.Context(), "box")
+	var auth *AuthError
+	if !errors.As(err, &auth) || len(auth.Skipped) != 1 {
+		t.Errorf("got %v", err)
+	}
+	configure(t, d, "Checking accept-new", "Checking ask")
+	write(t, filepath.Join(filepath.Dir(d.ConfigFile), "known_hosts"), "")
+	_, err = (&Dialer{ConfigFile: d.ConfigFile, Ask: d.Ask}).Dial(t.Context(), "box")
+	var unknown *HostKeyError
+	if !errors.As(err, &unknown) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A key on a token is touched for each connection, and the operator is told each time.
 func TestToken(t *testing.T) {
 	key := newToken(t)

@@ -75,6 +75,9 @@ func (d *Dialer) say(text string) {
 	}
 }
 
+// asks reports whether the operator may be asked something about a host.
+func (d *Dialer) asks(s *settings) bool { return d.Ask != nil && !s.batchMode }
+
 // Dial connects to the host that the operator calls alias.
 func (d *Dialer) Dial(ctx context.Context, alias string) (*Host, error) {
 	s, err := resolve(ctx, d.ConfigFile, alias)

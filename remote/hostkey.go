@@ -233,7 +233,7 @@ func (k *hostKeys) agreed(e *HostKeyError) bool {
 	switch {
 	case k.settings.strict == "accept-new" || k.settings.strict == "no":
 		return true
-	case k.settings.strict == "yes" || k.dialer.Ask == nil:
+	case k.settings.strict == "yes" || !k.dialer.asks(k.settings):
 		return false
 	}
 	answer, err := k.dialer.Ask(fmt.Sprintf("The host key of %s (%s) is %s %s and not known. Go on (yes/no/fingerprint)? ",

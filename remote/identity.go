@@ -154,8 +154,8 @@ func (k *keyring) usable(name string, public ssh.PublicKey) error {
 	if !errors.As(err, &encrypted) {
 		return err
 	}
-	if k.dialer.Ask == nil {
-		return &curable{"it is encrypted, and there is no terminal to ask for its passphrase on", []string{"ssh-add", name}}
+	if !k.dialer.asks(k.settings) {
+		return &curable{"it is encrypted, and there is nobody to ask for its passphrase", []string{"ssh-add", name}}
 	}
 	return nil
 }

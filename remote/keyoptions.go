@@ -23,6 +23,8 @@ func (s *settings) setKeys(key, value string) {
 		}
 	case "pkcs11provider":
 		s.pkcs11Provider = unlessNone(value)
+	case "batchmode":
+		s.batchMode = value == "yes"
 	case "pubkeyauthentication":
 		s.publicKeysDisabled = s.publicKeysDisabled || value == "false" || value == "no"
 	case "preferredauthentications":

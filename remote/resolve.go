@@ -42,6 +42,8 @@ type settings struct {
 	revokedHostKeys    []string
 	pkcs11Provider     string
 	publicKeysDisabled bool
+	// batchMode has nothing asked of the operator.
+	batchMode bool
 	// The algorithms that are allowed, preferred ones first; empty: all.
 	hostKeyAlgorithms, pubkeyAcceptedAlgorithms, caSignatureAlgorithms []string
 	// requiredRSASize is the least length of an RSA key, in bits.
