@@ -285,7 +285,7 @@ var userKeyCases = []sameCase{
 	{name: "a key on a token, in the agent", config: "IdentityFile {keys}/token", serve: serveToken, wants: true, says: []string{"touch your key for box"}},
 	{name: "a key on a token alone", config: "IdentityFile {keys}/token", says: []string{"signs through the agent alone", "ssh-add {keys}/token"}},
 	{name: "a key that the agent keeps for this host", config: "IdentityFile none", serve: serveBound, wants: true,
-		stricter: "the agent wants proof of the host that x/crypto cannot give", says: []string{"ssh-add -h", "add it without -h"}},
+		stricter: "the agent wants proof of the host that x/crypto cannot give", says: []string{"not used: ssh-ed25519 SHA256:", "add it without -h"}},
 	{name: "a key that the agent keeps for this host, and another", config: "IdentityFile {keys}/good", serve: serveBound, wants: true},
 
 	{name: "PubkeyAcceptedAlgorithms", config: "PubkeyAcceptedAlgorithms rsa-sha2-256\nIdentityFile {keys}/good\nIdentityFile {keys}/good_rsa", wants: true},
