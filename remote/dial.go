@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -46,6 +46,9 @@ type Dialer struct {
 	// where that came to nothing.
 	unlocking sync.Mutex
 	unlocked  map[string]ssh.Signer
+	// resolved are the settings of the run's hosts, by destination.
+	resolving singleflight.Group
+	resolved  sync.Map
 	// accepted are the new host keys that this run goes by, by the host's recorded name.
 	accepting sync.Mutex
 	accepted  map[string]ssh.PublicKey
@@ -80,62 +83,11 @@ func (d *Dialer) asks(s *settings) bool { return d.Ask != nil && !s.batchMode }
 
 // Dial connects to the host that the operator calls alias.
 func (d *Dialer) Dial(ctx context.Context, alias string) (*Host, error) {
-	s, err := resolve(ctx, d.ConfigFile, alias)
+	to, err := parseDestination(alias)
 	if err != nil {
 		return nil, err
 	}
-	return d.connect(ctx, s)
-}
-
-func (d *Dialer) connect(ctx context.Context, s *settings) (*Host, error) {
-	via, err := d.jump(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	host, err := d.handshake(ctx, s, via)
-	if err != nil {
-		via.close()
-		return nil, err
-	}
-	return host, nil
-}
-
-// way is how a TCP connection to a host is made: from here, or through the
-// hosts that were opened for it.
-type way struct{ hops []*Host }
-
-func (w *way) dial(ctx context.Context, s *settings) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience())
-	defer cancel()
-	if len(w.hops) == 0 {
-		return new(net.Dialer).DialContext(ctx, "tcp", s.address())
-	}
-	return w.hops[len(w.hops)-1].DialContext(ctx, "tcp", s.address())
-}
-
-func (w *way) close() {
-	for _, hop := range w.hops {
-		hop.Close()
-	}
-}
-
-// jump opens the hosts that ProxyJump names, each through the one before.
-func (d *Dialer) jump(ctx context.Context, s *settings) (*way, error) {
-	via := new(way)
-	for _, name := range s.jumps {
-		hop, err := resolve(ctx, d.ConfigFile, strings.TrimPrefix(name, "ssh://"))
-		if err != nil {
-			via.close()
-			return nil, err
-		}
-		host, err := d.handshake(ctx, hop, via)
-		if err != nil {
-			via.close()
-			return nil, fmt.Errorf("on the way to %s: %w", s.alias, err)
-		}
-		via = &way{hops: append(via.hops, host)}
-	}
-	return via, nil
+	return d.reach(ctx, to, nil)
 }
 
 func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, error) {
@@ -154,6 +106,7 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 	ring := &keyring{dialer: d, settings: s}
 	var refused error
 	config := &ssh.ClientConfig{
+		Config:            s.crypto,
 		User:              s.user,
 		HostKeyAlgorithms: keys.algorithms,
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
@@ -167,23 +120,17 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 	client, err := clientConn(greeted, conn, s.address(), config)
 	switch {
 	case err == nil:
-		return newHost(s.alias, client, conn, ring.used, keys.verified, via), nil
+		return newHost(s, client, conn, ring.used, keys.verified, via), nil
 	case refused != nil:
 		return nil, refused
 	}
 	if refusal := ring.refusal(err); refusal != nil {
 		return nil, refusal
 	}
-	return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
-}
-
-// patience is how long a host may take to be connected to, and then to say its
-// first word, as OpenSSH has it.
-func (s *settings) patience() time.Duration {
-	if s.connectTimeout == 0 {
-		return dialTimeout
+	if command, ok := raw.(*commandConn); ok {
+		err = command.blame(err)
 	}
-	return s.connectTimeout
+	return nil, &DialError{Host: s.alias, Address: s.address(), Err: err}
 }
 
 // greeting ends the returned context if the host says nothing at all for that long.

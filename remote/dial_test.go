@@ -128,15 +128,3 @@ func TestDialRefused(t *testing.T) {
 		t.Errorf("a service that refuses was taken for a lost host: %v", err)
 	}
 }
-
-// Through a jump host, with the same policy for both.
-func TestProxyJump(t *testing.T) {
-	d := &Dialer{ConfigFile: filepath.Join(t.TempDir(), "config")}
-	write(t, d.ConfigFile, "Host far\n    HostName 10.0.0.1\n    ProxyJump near.invalid\n    User x\n")
-	_, err := d.Dial(t.Context(), "far")
-	var failed *DialError
-	if !errors.As(err, &failed) || failed.Host != "near.invalid" {
-		t.Fatalf("got %v", err)
-	}
-	contains(t, err.Error(), "on the way to far")
-}

@@ -17,13 +17,15 @@ func FuzzResolve(f *testing.F) {
 		head, head + "identityfile ~/.ssh/%n-%r-%h\nidentityfile /k\nidentitiesonly yes\nidentityagent none\n",
 		head + "stricthostkeychecking off\nuserknownhostsfile /a /b\nglobalknownhostsfile /c\nconnecttimeout 7\n",
 		head + "proxyjump a,b:22\nhostkeyalias k\n", head + "proxycommand nc %h %p\n", head + "proxycommand none\n",
+		head + "proxycommand nc %h %p\nproxyusefdpass yes\n", head + "identityagent $X\nbindaddress ::1\nserveraliveinterval 99999999\n",
+		head + "ciphers aes128-ctr,x\nmacs \nkexalgorithms y\n", head + "userknownhostsfile /a b ~c\nidentityfile none\nidentityfile ${HOME}/~\n",
 		head + "knownhostscommand /x\n", head + "identityfile /100%\nidentityfile /%%\nidentityfile /%Z\n",
 		head + "connecttimeout 9999999999\n", head + "connecttimeout -1\n", "user\nhostname\nport\n", "", "\n\n \x00",
 	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := parseSettings("prod", text)
+		s, err := parseSettings(destination{name: "prod", host: "prod"}, text)
 		if err != nil {
 			var refused *ConfigError
 			if !errors.As(err, &refused) || refused.Host != "prod" {
@@ -43,10 +45,11 @@ func FuzzResolve(f *testing.F) {
 		var identities []string
 		for line := range strings.SplitSeq(text, "\n") {
 			key, value, _ := strings.Cut(line, " ")
-			if key == "proxycommand" && value != "none" {
+			key = strings.ToLower(key)
+			if key == "proxyusefdpass" && value == "yes" && s.proxyCommand != "" {
 				t.Errorf("%q was passed over", line)
 			}
-			if key == "identityfile" {
+			if key == "identityfile" && !strings.EqualFold(value, "none") && !slices.Contains(identities, value) {
 				identities = append(identities, value)
 			}
 		}
@@ -54,7 +57,7 @@ func FuzzResolve(f *testing.F) {
 			t.Fatalf("%q became %q", identities, s.identityFiles)
 		}
 		for i, value := range identities {
-			if got := s.identityFiles[i]; !strings.Contains(value, "%") && !strings.HasPrefix(value, "~/") && got != value {
+			if got := s.identityFiles[i]; !strings.ContainsAny(value, "%$~") && got != value {
 				t.Errorf("%q became %q", value, got)
 			} else if strings.HasPrefix(got, "~/") {
 				t.Errorf("%q is still %q", value, got)
@@ -63,23 +66,32 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-// FuzzResolveArgs: no alias becomes an option of ssh.
-func FuzzResolveArgs(f *testing.F) {
-	for _, alias := range []string{"prod", "root@prod:2222", "root@[::1]:22", "fe80::1", "-oProxyCommand=x", "a@-oX", "@", "a@b@c", "-x@h", "[-o]:22", ""} {
+// FuzzDestination: no alias becomes an option of ssh, or a word of a shell.
+func FuzzDestination(f *testing.F) {
+	for _, alias := range []string{"prod", "root@prod:2222", "root@[::1]:22", "fe80::1", "-oProxyCommand=x", "a@-oX", "@", "a@b@c", "-x@h", "[-o]:22", "",
+		"ssh://a@b:22/", "ssh://a;x=1@[::1]:22", "ssh://-l@b", "ssh://b/path", "a`x`@b", "b;id", "$(id)", "a\nb", "ssh://a%0ab@c", "fe80::1%eth0"} {
 		f.Add(alias)
 	}
 	f.Fuzz(func(t *testing.T, alias string) {
-		args, err := resolveArgs("", alias)
+		to, err := parseDestination(alias)
 		if err != nil {
+			var refused *ConfigError
+			if !errors.As(err, &refused) || strings.ContainsFunc(err.Error(), isUnsafe) {
+				t.Errorf("%q: %q", alias, err)
+			}
 			return
 		}
+		if strings.ContainsAny(to.host, "`'\"\\$;&<>|(){} \n\t") || strings.ContainsAny(to.user, "`'\";&<>|(){}\n\t") || strings.Trim(to.port, "0123456789") != "" {
+			t.Errorf("%q is %q@%q:%q", alias, to.user, to.host, to.port)
+		}
+		args := resolveArgs("", to)
 		n := len(args)
-		if host := args[n-1]; args[n-2] != "--" || host == "" || host[0] == '-' || !strings.Contains(alias, host) {
+		if host := args[n-1]; args[n-2] != "--" || host == "" || host[0] == '-' {
 			t.Errorf("%q became %q", alias, args)
 		}
-		// Between -G and --, there are an option and its value, or two.
-		for i := 1; i < n-2; i += 2 {
-			if args[i] != "-l" && args[i] != "-p" || i+1 >= n-2 || !strings.Contains(alias, args[i+1]) {
+		// Between the first four and --, there are an option and its value, or two.
+		for i := 4; i < n-2; i += 2 {
+			if args[i] != "-l" && args[i] != "-p" || i+1 >= n-2 || strings.HasPrefix(args[i+1], "-") {
 				t.Errorf("%q became %q", alias, args)
 			}
 		}

@@ -24,6 +24,7 @@ type Host struct {
 	key     string
 	hostKey ssh.PublicKey
 	via     *way
+	pace    pace
 	// slots bounds the sessions that are open at once.
 	slots chan struct{}
 	done  chan struct{}
@@ -31,8 +32,8 @@ type Host struct {
 	asking atomic.Bool
 }
 
-func newHost(name string, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {
-	h := &Host{name: name, client: client, conn: conn, key: key, hostKey: hostKey, via: via,
+func newHost(s *settings, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {
+	h := &Host{name: s.alias, client: client, conn: conn, key: key, hostKey: hostKey, via: via, pace: s.pace(),
 		slots: make(chan struct{}, sessions), done: make(chan struct{})}
 	go func() {
 		_ = client.Wait()
@@ -79,7 +80,7 @@ func (h *Host) Close() error {
 // laptop that slept or changed its network do. Anything that arrives is a sign
 // of life: on a slow link the answer waits behind what is being sent.
 func (h *Host) keepalive() {
-	tick := time.NewTicker(keepaliveInterval)
+	tick := time.NewTicker(h.pace.every)
 	defer tick.Stop()
 	for misses, heard := 0, h.conn.heard.Load(); ; {
 		select {
@@ -89,7 +90,7 @@ func (h *Host) keepalive() {
 		}
 		if now := h.conn.heard.Load(); now != heard {
 			misses, heard = 0, now
-		} else if misses++; misses > keepaliveMisses {
+		} else if misses++; misses > h.pace.misses {
 			h.conn.Close()
 			return
 		}

@@ -3,46 +3,14 @@ package remote
 import (
 	"crypto/rsa"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// setKeys is set for what is about host keys and the operator's own.
-func (s *settings) setKeys(key, value string) {
-	switch key {
-	case "certificatefile":
-		s.certificateFiles = append(s.certificateFiles, value)
-	case "knownhostscommand":
-		s.knownHostsCommand = unlessNone(value)
-	case "revokedhostkeys":
-		if value != "none" {
-			s.revokedHostKeys = append(s.revokedHostKeys, value)
-		}
-	case "pkcs11provider":
-		s.pkcs11Provider = unlessNone(value)
-	case "batchmode":
-		s.batchMode = value == "yes"
-	case "pubkeyauthentication":
-		s.publicKeysDisabled = s.publicKeysDisabled || value == "false" || value == "no"
-	case "preferredauthentications":
-		s.publicKeysDisabled = s.publicKeysDisabled || !slices.Contains(strings.Split(value, ","), "publickey")
-	case "hostkeyalgorithms":
-		s.hostKeyAlgorithms = strings.Split(value, ",")
-	case "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes": // the latter before OpenSSH 8.5
-		s.pubkeyAcceptedAlgorithms = strings.Split(value, ",")
-	case "casignaturealgorithms":
-		s.caSignatureAlgorithms = strings.Split(value, ",")
-	case "requiredrsasize":
-		s.requiredRSASize, _ = strconv.Atoi(value)
-	}
-}
-
 // unlessNone is the value of an option that "none" turns off.
 func unlessNone(value string) string {
-	if value == "none" {
+	if strings.EqualFold(value, "none") {
 		return ""
 	}
 	return value

@@ -32,7 +32,7 @@ func (k *hostKeys) commanded(ctx context.Context, invocation string, key ssh.Pub
 		return nil, refuse("is no command with an absolute path: %s", template)
 	}
 	for i, arg := range args[1:] {
-		expanded, err := k.settings.expand(k.expand(arg, invocation, key))
+		expanded, err := k.settings.expand(k.expand(arg, invocation, key), fileTokens, true)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/exec"
 	"strings"
 )
 
@@ -89,9 +90,13 @@ func (e *DialError) Lost() bool { return true }
 func (e *DialError) Unreached() bool { return true }
 
 // Fleeting reports whether the next attempt may well succeed. A name that does not
-// exist will not do so in a moment.
+// exist will not do so in a moment, nor will a ProxyCommand that the shell cannot find.
 func (e *DialError) Fleeting() bool {
 	var name *net.DNSError
+	var command *exec.ExitError
+	if errors.As(e.Err, &command) && (command.ExitCode() == 126 || command.ExitCode() == 127) {
+		return false
+	}
 	return !errors.As(e.Err, &name) || !name.IsNotFound
 }
 

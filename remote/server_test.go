@@ -28,6 +28,8 @@ type server struct {
 	addr    string
 	// shell runs a command as a login shell does; sh -c, unless it is set.
 	shell []string
+	// forwards lets connections through to where they are asked for.
+	forwards bool
 	// stall says at what point the server stops answering.
 	stall string
 	// sessions counts the sessions that were opened.
@@ -143,6 +145,8 @@ func (s *server) serve(conn net.Conn) {
 	for c := range channels {
 		switch {
 		case s.stall == "session":
+		case c.ChannelType() == "direct-tcpip" && s.forwards:
+			go s.forward(c)
 		case c.ChannelType() == "direct-tcpip":
 			_ = c.Reject(ssh.ConnectionFailed, "Connection\x1b[31m refused")
 		case c.ChannelType() != "session":
@@ -172,6 +176,34 @@ func (s *server) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 		return
 	}
+}
+
+// forward connects a channel to the address that it asks for.
+func (s *server) forward(c ssh.NewChannel) {
+	var to struct {
+		Host       string
+		Port       uint32
+		Origin     string
+		OriginPort uint32
+	}
+	_ = ssh.Unmarshal(c.ExtraData(), &to)
+	conn, err := net.Dial("tcp", net.JoinHostPort(to.Host, fmt.Sprint(to.Port)))
+	if err != nil {
+		_ = c.Reject(ssh.ConnectionFailed, err.Error())
+		return
+	}
+	defer conn.Close()
+	channel, requests, err := c.Accept()
+	if err != nil {
+		return
+	}
+	defer channel.Close()
+	go ssh.DiscardRequests(requests)
+	go func() {
+		_, _ = io.Copy(conn, channel)
+		conn.Close()
+	}()
+	_, _ = io.Copy(channel, conn)
 }
 
 func (s *server) run(channel ssh.Channel, command string) uint32 {
