@@ -14,7 +14,7 @@ const (
 	NotOurs       Reason = "checkout of another user"     // the folder
 	Dirty         Reason = "uncommitted changes"          // the checkout; git's status lines
 	Diverged      Reason = "commits that are not pushed"  // the checkout; those commits
-	WrongBranch   Reason = "another branch checked out"   // the checkout; the branch it is on
+	WrongBranch   Reason = "another branch checked out"   // the checkout; the branch it is on, and the one wanted
 	UnknownCommit Reason = "no such commit"               // the commit that was asked for
 	NotOnBranch   Reason = "commit is not on the branch"  // the commit; the branch
 	CommitsDiffer Reason = "another commit"               // the checkout; the commit it is on

@@ -97,7 +97,7 @@ func refusedCheckout(p *Promotion, host, repo string, a answer) error {
 	case "dirty":
 		r.Reason = Dirty
 	case "branch":
-		r.Reason = WrongBranch
+		r.Reason, r.Items = WrongBranch, append(r.Items, p.Plan.Branch)
 	case "diverged":
 		r.Reason = Diverged
 	case "unknown":

@@ -143,34 +143,56 @@ func verifyCheckout(ctx context.Context, p *Promotion, host Host, repo string, b
 }
 
 func verifyTarget(p *Promotion, host string, l *Look) error {
-	r := &Refusal{Host: host}
-	missing := l.missing(p.Plan.Restart)
-	switch {
-	case !l.Root:
-		r.Reason, r.Thing = NotRoot, l.User
-	case l.Nix == "":
-		r.Reason, r.Thing = NoNix, l.NixError
-	case !l.Systemd && len(p.Plan.Restart) > 0:
-		r.Reason = NoSystemd
-	// A release to go back to may be older than the host is.
-	case len(missing) > 0 && p.Plan.Release == nil:
-		r.Reason, r.Items = NoUnit, missing
-	case len(l.Occupied) > 0:
-		r.Reason, r.Items = Occupied, l.Occupied
-	case len(l.ByHand) > 0 && !p.Plan.AcceptDrift:
-		r.Reason, r.Items = Drift, l.ByHand
-	case len(l.NoFolder) > 0:
-		r.Reason, r.Items = NoFolder, l.NoFolder
-	case l.Pending != "" && l.Pending != p.ID && !(l.Unguarded && p.Plan.Release != nil):
-		r.Reason, r.Thing = Unconfirmed, l.Pending
+	if list := l.refusals(host, &p.Plan, p.ID); len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+// Refusals are all that would keep a promotion of the plan off a target that looks
+// like this.
+func (l *Look) Refusals(host string, plan *Plan) []*Refusal { return l.refusals(host, plan, "") }
+
+// refusals are all that keeps the promotion with that id off a target that looks like
+// this, the gravest first.
+func (l *Look) refusals(host string, plan *Plan, id string) (list []*Refusal) {
+	refuse := func(reason Reason, thing string, items ...string) {
+		list = append(list, &Refusal{Reason: reason, Host: host, Thing: thing, Items: items})
+	}
+	if !l.Root {
+		refuse(NotRoot, l.User)
+		return list // who is not root does not see the rest
+	}
+	if l.Nix == "" {
+		refuse(NoNix, l.NixError)
+	}
+	if !l.Systemd && len(plan.Restart) > 0 {
+		refuse(NoSystemd, "")
+	} else if missing := l.missing(plan.Restart); len(missing) > 0 && plan.Release == nil {
+		// A release to go back to may be older than the host is.
+		refuse(NoUnit, "", missing...)
+	}
+	if len(l.Occupied) > 0 {
+		refuse(Occupied, "", l.Occupied...)
+	}
+	occupied := func(link string) bool { return slices.Contains(l.Occupied, link) }
+	if drifted := slices.DeleteFunc(slices.Clone(l.ByHand), occupied); len(drifted) > 0 && !plan.AcceptDrift {
+		refuse(Drift, "", drifted...)
+	}
+	if len(l.NoFolder) > 0 {
+		refuse(NoFolder, "", l.NoFolder...)
+	}
+	if l.Pending != "" && l.Pending != id && !(l.Unguarded && plan.Release != nil) {
+		refuse(Unconfirmed, l.Pending)
 		// Whoever has its journal can settle it; anyone can go back from it.
 		if l.Unguarded && l.Live != "" {
-			r.Items = []string{l.Live}
+			list[len(list)-1].Items = []string{l.Live}
 		}
-	default:
-		return enough(host, storeDir, l.Free, leastFree)
 	}
-	return r
+	if full := tooFull(host, storeDir, l.Free, leastFree); full != nil {
+		list = append(list, full)
+	}
+	return list
 }
 
 // verifyForward refuses, before the first checkout is moved, a target that is not
@@ -203,6 +225,15 @@ func verifyForward(ctx context.Context, p *Promotion) error {
 }
 
 func enough(host, folder string, free, needed int64) error {
+	if full := tooFull(host, folder, free, needed); full != nil {
+		return full
+	}
+	return nil
+}
+
+// tooFull is the refusal of a folder with less than the needed room; nil, if there is
+// enough.
+func tooFull(host, folder string, free, needed int64) *Refusal {
 	if free >= needed {
 		return nil
 	}

@@ -8,7 +8,9 @@ import (
 )
 
 // words are what is said of a refusal. {host}, {thing} and {items} stand for its
-// facts, {commit} and {short} for a thing, or items, that is a commit.
+// facts, {first} and {last} for one of the items, {folders} for items that are arguments,
+// {aside} for what moves them away, {commit} and {short} for a thing, or items, that is a
+// commit.
 type words struct {
 	what, cure string
 	// ssh says that the cure is a command for the host.
@@ -26,8 +28,8 @@ var refusals = map[phases.Reason]words{
 		cure: "git config --global --add safe.directory {thing}", ssh: true},
 	phases.Dirty:    {what: "{thing} has uncommitted changes", cure: "git -C {thing} status", ssh: true, list: true},
 	phases.Diverged: {what: "{thing} has commits that are not at its origin", cure: "git -C {thing} log @{u}..", ssh: true, list: true},
-	phases.WrongBranch: {what: "{thing} has branch {items} checked out",
-		cure: "git -C {thing} checkout BRANCH", ssh: true},
+	phases.WrongBranch: {what: "{thing} has branch {first} checked out, not {last}",
+		cure: "git -C {thing} checkout {last}", ssh: true},
 	phases.UnknownCommit: {what: "there is no commit {thing} in the repository", cure: "push it first"},
 	phases.NotOnBranch:   {what: "commit {thing} is not on branch {items}", cure: "merge it first"},
 	phases.CommitsDiffer: {what: "{thing} is at {items}, not at the commit of this promotion",
@@ -36,7 +38,7 @@ var refusals = map[phases.Reason]words{
 		cure: "rel start --allow-downgrade, if that is meant; rel rollback to go back"},
 	phases.NoNix:    {what: "nix does not work: {thing}", cure: "nix --version", ssh: true},
 	phases.NoUnit:   {what: "there is no unit {items}", cure: "systemctl list-unit-files", ssh: true},
-	phases.Occupied: {what: "{items} is not a link", cure: "move it out of the way"},
+	phases.Occupied: {what: "{items} is not a link", cure: "{aside}", ssh: true},
 	phases.NoFolder: {what: "there is no folder {items} for the links or the manifest", cure: "mkdir -p {folders}", ssh: true},
 	phases.NotRoot: {what: "the login user is {thing}, not root",
 		cure: `set User root for {host} in ~/.ssh/config, or become = "sudo" in rel.toml`},
@@ -67,9 +69,7 @@ func explainRefusal(r *phases.Refusal) explanation {
 		return e
 	}
 	items := strings.Join(r.Items, ", ")
-	fill := strings.NewReplacer("{host}", r.Host, "{thing}", r.Thing, "{items}", orNothing(items),
-		"{commit}", phases.Short(r.Thing), "{short}", phases.Short(items), "{folders}", strings.Join(r.Items, " ")).Replace
-	e.what, e.cure = r.Host+": "+fill(w.what), fill(w.cure)
+	e.what, e.cure = r.Host+": "+fill(r, w.what), fill(r, w.cure)
 	if w.ssh {
 		e.cure = "ssh " + r.Host + " '" + e.cure + "'"
 	}
@@ -91,4 +91,20 @@ func explainRefusal(r *phases.Refusal) explanation {
 		e.cure = "rel rollback " + items + ", the nearest that is there"
 	}
 	return e
+}
+
+// fill puts the facts of a refusal into words about it.
+func fill(r *phases.Refusal, words string) string {
+	items := strings.Join(r.Items, ", ")
+	first, last := "", ""
+	var aside []string
+	for i, item := range r.Items {
+		if last = item; i == 0 {
+			first = item
+		}
+		aside = append(aside, "mv "+item+" "+item+".aside")
+	}
+	return strings.NewReplacer("{host}", r.Host, "{thing}", r.Thing, "{items}", orNothing(items), "{first}", first, "{last}", last,
+		"{commit}", phases.Short(r.Thing), "{short}", phases.Short(items), "{folders}", strings.Join(r.Items, " "),
+		"{aside}", strings.Join(aside, " && ")).Replace(words)
 }
