@@ -36,6 +36,9 @@ type Dialer struct {
 	ConfigFile string
 	// Ask puts a question to the operator; nil where there is no terminal.
 	Ask func(question string, secret bool) (string, error)
+	// ReadOnly says that nothing is written down: a host whose key is not on record is
+	// let pass or refused as ever, and is not recorded.
+	ReadOnly bool
 	// Tell takes what the operator should know of a connection that does not fail;
 	// nil drops it.
 	Tell func(text string)

@@ -18,13 +18,15 @@ type Host struct {
 	// set before the host is used.
 	Sudo bool
 
-	name    string
-	client  *ssh.Client
-	conn    *listened
-	key     string
+	name   string
+	client *ssh.Client
+	conn   *listened
+	key    string
+	via    *way
+	pace   pace
+	// address is where it was reached, hostKey what it proved itself with.
+	address string
 	hostKey ssh.PublicKey
-	via     *way
-	pace    pace
 	// slots bounds the sessions that are open at once.
 	slots chan struct{}
 	done  chan struct{}
@@ -33,7 +35,7 @@ type Host struct {
 }
 
 func newHost(s *settings, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {
-	h := &Host{name: s.alias, client: client, conn: conn, key: key, hostKey: hostKey, via: via, pace: s.pace(),
+	h := &Host{name: s.alias, client: client, conn: conn, key: key, address: s.address(), hostKey: hostKey, via: via, pace: s.pace(),
 		slots: make(chan struct{}, sessions), done: make(chan struct{})}
 	go func() {
 		_ = client.Wait()
@@ -49,12 +51,15 @@ func (h *Host) Name() string { return h.name }
 // Key is the fingerprint of the operator's key that the host let in.
 func (h *Host) Key() string { return h.key }
 
-// HostKey is the public key that the host has proved to have; the key itself, also
-// where a certificate vouched for it.
-func (h *Host) HostKey() ssh.PublicKey { return h.hostKey }
-
 // User is whom the host let in.
 func (h *Host) User() string { return h.client.User() }
+
+// Address is where the host was reached, as host:port.
+func (h *Host) Address() string { return h.address }
+
+// HostKey is the public key that the host has proved to have, as known_hosts has it
+// without the name; the key itself, also where a certificate vouched for it.
+func (h *Host) HostKey() string { return keyText(h.hostKey) }
 
 // Closed reports whether the connection has ended.
 func (h *Host) Closed() bool {

@@ -221,6 +221,9 @@ func (k *hostKeys) accept(refusal *HostKeyError, key ssh.PublicKey) error {
 		k.dialer.accepted = map[string]ssh.PublicKey{}
 	}
 	k.dialer.accepted[name] = key
+	if k.dialer.ReadOnly {
+		return nil
+	}
 	if err := appendLine(refusal.File, refusal.Line); err != nil {
 		k.dialer.tell("%s: its new host key, %s %s, could not be recorded: %v", refusal.Host, refusal.Type, refusal.Got, err)
 		return nil
@@ -233,7 +236,7 @@ func (k *hostKeys) agreed(e *HostKeyError) bool {
 	switch {
 	case k.settings.strict == "accept-new" || k.settings.strict == "no":
 		return true
-	case k.settings.strict == "yes" || !k.dialer.asks(k.settings):
+	case k.settings.strict == "yes" || !k.dialer.asks(k.settings) || k.dialer.ReadOnly:
 		return false
 	}
 	answer, err := k.dialer.Ask(fmt.Sprintf("The host key of %s (%s) is %s %s and not known. Go on (yes/no/fingerprint)? ",
@@ -241,3 +244,7 @@ func (k *hostKeys) agreed(e *HostKeyError) bool {
 	answer = strings.TrimSpace(answer)
 	return err == nil && (answer == "yes" || answer == e.Got)
 }
+
+// keyText is a key as authorized_keys and known_hosts have it: its type, and the key in
+// base64.
+func keyText(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) }
