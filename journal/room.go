@@ -2,7 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +24,7 @@ func (e *RoomError) Error() string {
 
 // Room refuses, with a *[RoomError], a disk that is nearly full.
 func (j *Journal) Room() error {
-	dir := filepath.Dir(j.path)
+	dir := j.nearest()
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look for room in %s: %w", dir, err)
