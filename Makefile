@@ -16,8 +16,8 @@ TIMERS    := $(HEAD)+timers.sh
 ASSEMBLED := job.sh+$(TIMERS)+units.sh+links.sh+apply.sh \
              $(foreach s,confirm keep extend,$(TIMERS)+$(s).sh) \
              $(foreach s,take beat leave unlock,$(HEAD)+hold.sh+$(s).sh) \
-             $(foreach s,start look receive releases anchors adopt journal prune,$(HEAD)+$(s).sh)
-PARTS     := job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune
+             $(foreach s,start look receive releases anchors adopt journal prune doctor-traces,$(HEAD)+$(s).sh)
+PARTS     := job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune|doctor-traces
 
 .PHONY: build demo test test-long lint cross deps clean
 
