@@ -247,4 +247,6 @@ func (k *hostKeys) agreed(e *HostKeyError) bool {
 
 // keyText is a key as authorized_keys and known_hosts have it: its type, and the key in
 // base64.
-func keyText(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) }
+func keyText(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}

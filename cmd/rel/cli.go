@@ -17,6 +17,7 @@ type cli struct {
 	Rollback rollbackCmd `cmd:"" help:"Make the last healthy release before the live one live again, or the one named."`
 	Log      logCmd      `cmd:"" help:"Show the audit: who, what, when and how it ended; with an id, every step of it."`
 	Status   statusCmd   `cmd:"" help:"Show what is live on each target against what the journal says."`
+	Doctor   doctorCmd   `cmd:"" help:"Look whether a promotion would find all that it needs, on this machine and on every host; each lack with its cure."`
 	Adopt    adoptCmd    `cmd:"" help:"Record what the targets' links point at today as release zero, so that a rollback can come back to it."`
 	Abort    abortCmd    `cmd:"" help:"Give a stopped promotion up; what it changed on the targets is put back."`
 	Unlock   unlockCmd   `cmd:"" help:"Take the hold of the targets away from a promotion whose owner is gone."`

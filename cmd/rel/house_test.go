@@ -128,7 +128,7 @@ func TestParser(t *testing.T) {
 	for _, args := range [][]string{
 		{"start", "--grind", "g", "--prod", "a", "--prod", "b", "--sha", "abc", "-m", "why", "--allow-downgrade"},
 		{"resume"}, {"resume", "2026"}, {"rollback", "-m", "why"}, {"log", "--json", "-n", "3"}, {"log", "id", "--verify"},
-		{"status", "--json"}, {"abort", "id"}, {"--journal", "x", "--progress=json", "log"},
+		{"status", "--json"}, {"doctor", "--json"}, {"abort", "id"}, {"--journal", "x", "--progress=json", "log"},
 	} {
 		if _, err := parser.Parse(args); err != nil {
 			t.Errorf("%v: %v", args, err)

@@ -64,10 +64,11 @@ type paint func(colour, text string) string
 
 // The colours, as SGR parameters.
 const (
-	green = "32"
-	red   = "31"
-	faint = "2"
-	bold  = "1"
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	faint  = "2"
+	bold   = "1"
 )
 
 func (h *house) paint(isTTY bool) paint {

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
+)
+
+// condition is how one precondition of a promotion is met.
+type condition string
+
+const (
+	isOK    condition = "ok"
+	warning condition = "warning"
+	failure condition = "failure"
+)
+
+// finding is what doctor says of one precondition. Its JSON is for programs: Host is
+// empty for the operator's own machine, and Check one of a fixed set of words, with a
+// check's name after "check ".
+type finding struct {
+	Host   string    `json:"host"`
+	Check  string    `json:"check"`
+	Status condition `json:"status"`
+	Text   string    `json:"text"`
+	// Cure is what to type, or to do; empty where nothing is wrong.
+	Cure string `json:"cure"`
+	// code is the exit status that the failure calls for.
+	code int
+}
+
+// findings are those of one host, in the order in which they are shown.
+type findings struct {
+	host string
+	list []finding
+}
+
+func (f *findings) add(check string, how condition, code int, cure, format string, args ...any) {
+	line := func(text string) string { return strings.Join(strings.Fields(remote.Clean(text)), " ") }
+	f.list = append(f.list, finding{f.host, check, how, line(fmt.Sprintf(format, args...)), line(cure), code})
+}
+
+func (f *findings) ok(check, format string, args ...any) {
+	f.add(check, isOK, exitOK, "", format, args...)
+}
+
+func (f *findings) warn(check, cure, format string, args ...any) {
+	f.add(check, warning, exitOK, cure, format, args...)
+}
+
+func (f *findings) fail(check, cure, format string, args ...any) {
+	f.add(check, failure, exitRefused, cure, format, args...)
+}
+
+// refused says a refusal in the words that `rel start` has for it. As says how the
+// login becomes root, for a cure that root has to type.
+func (f *findings) refused(r *phases.Refusal, as string) {
+	f.explained(checkOf[r.Reason], asRoot(explainRefusal(r), r, as))
+}
+
+// failed says of an error what `rel start` would.
+func (f *findings) failed(check string, err error) { f.explained(check, explain(err)) }
+
+func (f *findings) explained(check string, e explanation) {
+	text := strings.TrimPrefix(e.what, f.host+": ")
+	if len(e.detail) > 0 {
+		text += ": " + strings.Join(e.detail, "; ")
+	}
+	if e.cure == "" && f.host != "" {
+		e.cure = "ssh " + f.host
+	}
+	code := e.code
+	if !slices.Contains(gravity, code) {
+		code = exitRefused
+	}
+	f.add(check, failure, code, e.cure, "%s", text)
+}
+
+// checkOf is under which word a refusal is found.
+var checkOf = map[phases.Reason]string{
+	phases.NoCheckout: "checkout", phases.NotOurs: "checkout", phases.Dirty: "checkout", phases.Diverged: "checkout",
+	phases.WrongBranch: "checkout", phases.NoNix: "nix", phases.NotRoot: "root", phases.NoRoom: "room",
+	phases.NoUnit: "units", phases.NoSystemd: "units", phases.Occupied: "links", phases.NoFolder: "links",
+	phases.Drift: "links", phases.Unconfirmed: "unconfirmed",
+}
+
+// asRoot has the cures that only root can type say so.
+func asRoot(e explanation, r *phases.Refusal, as string) explanation {
+	if as != "" && (r.Reason == phases.Occupied || r.Reason == phases.NoFolder) {
+		e.cure = strings.Replace(e.cure, "ssh "+r.Host+" '", "ssh "+r.Host+" '"+as+" ", 1)
+	}
+	return e
+}
+
+// has reports whether something is wrong with a check.
+func (f *findings) has(check string) bool {
+	return slices.ContainsFunc(f.list, func(found finding) bool { return found.Check == check && found.Status != isOK })
+}
+
+// gravity orders the exit statuses of failures, the gravest first: who cannot read
+// rel.toml knows of no host, and who does not reach one knows nothing of it.
+var gravity = []int{exitUsage, exitDamaged, exitUnreachable, exitRefused}
+
+// exitOf is the status that doctor ends with.
+func exitOf(groups []*findings) int {
+	worst := len(gravity)
+	for _, group := range groups {
+		for _, found := range group.list {
+			if i := slices.Index(gravity, found.code); found.Status == failure && i >= 0 {
+				worst = min(worst, i)
+			}
+		}
+	}
+	if worst == len(gravity) {
+		return exitOK
+	}
+	return gravity[worst]
+}
+
+// writeFindingsJSON prints one document.
+func writeFindingsJSON(out io.Writer, groups []*findings) error {
+	all := []finding{}
+	for _, group := range groups {
+		all = append(all, group.list...)
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(struct {
+		Schema   int       `json:"schema"`
+		Findings []finding `json:"findings"`
+	}{1, all})
+}
+
+// marks go before a finding, with their colours.
+var marks = map[condition]struct{ mark, colour string }{isOK: {"✔", green}, warning: {"!", yellow}, failure: {"✖", red}}
+
+// writeFindings prints a line for each, and one more for each cure.
+func writeFindings(out io.Writer, paint paint, groups []*findings) {
+	width, count := 0, map[condition]int{}
+	for _, group := range groups {
+		for _, found := range group.list {
+			width = max(width, utf8.RuneCountInString(found.Check))
+			count[found.Status]++
+		}
+	}
+	for _, group := range groups {
+		name := group.host
+		if name == "" {
+			name = "operator"
+		}
+		fmt.Fprintln(out, paint(bold, name))
+		for _, found := range group.list {
+			m := marks[found.Status]
+			fmt.Fprintf(out, "  %s %-*s  %s\n", paint(m.colour, fmt.Sprintf("%s %-7s", m.mark, found.Status)), width, found.Check, found.Text)
+			if found.Cure != "" {
+				fmt.Fprintf(out, "  %*s  cure: %s\n", width+len("✖ failure")-1, "", found.Cure)
+			}
+		}
+	}
+	fmt.Fprintf(out, "%s, %s, %d ok\n", counted(count[failure], "failure"), counted(count[warning], "warning"), count[isOK])
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
