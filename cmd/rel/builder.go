@@ -99,14 +99,3 @@ func judgeCache(f *findings, c *phases.Cache, keys []string) {
 		f.ok("cache", "%s answers, and a key of its name is trusted", c.Address)
 	}
 }
-
-// plainWord are those that no shell takes for anything but themselves.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9._/:@%+=,-]+$`)
-
-// quoted is the word as a shell takes it.
-func quoted(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -53,14 +54,18 @@ func (h *house) inspectHosts(ctx context.Context, plan *phases.Plan, operator *f
 		all = append(all, &examined{host: h.host(dialer, site.Host, site.Become), site: site, dialled: make(chan struct{})})
 	}
 	var wait sync.WaitGroup
+	// One that cannot be read has been complained of.
+	head, unread := h.journal.Head()
 	for _, p := range all {
 		wait.Go(func() { p.examine(ctx, plan) })
+		if p != build && unread == nil {
+			wait.Go(func() { p.compareLedger(ctx, h, plan.App, head) })
+		}
 		if p != build {
 			wait.Go(func() { p.lookFrom(ctx, build) })
 		}
 	}
 	wait.Wait()
-	// A journal that cannot be read has been complained of.
 	history, _ := h.history()
 	var groups []*findings
 	for _, p := range all {
@@ -89,18 +94,14 @@ type examined struct {
 	traced     error
 	checks     []probed
 	view       *view
+	// ledger is what the target's record says of the journal; empty, if it was not
+	// asked.
+	ledger   string
+	compared error
 }
 
 // login is how the operator got in.
 type login struct{ user, address, key, hostKey string }
-
-// view is what the build host sees of a target.
-type view struct {
-	from, address string
-	keys          []string
-	said          string
-	err           error
-}
 
 // examine asks the host everything that is to be known of it.
 func (p *examined) examine(ctx context.Context, plan *phases.Plan) {
@@ -127,18 +128,15 @@ func (p *examined) examine(ctx context.Context, plan *phases.Plan) {
 	wait.Wait()
 }
 
-// lookFrom has the build host look at the target's sshd, once both are there.
-func (p *examined) lookFrom(ctx context.Context, build *examined) {
+// compareLedger sets the journal against the target's own record.
+func (p *examined) compareLedger(ctx context.Context, h *house, app string, head journal.Head) {
 	<-p.dialled
-	<-build.dialled
-	if p.reached != nil || build.reached != nil {
+	if p.reached != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
-	v := &view{from: build.name, address: fromBuild(p.site.FromBuild, p.login.address)}
-	v.keys, v.said, v.err = phases.Reach(ctx, build, v.address, keyType(p.login.hostKey))
-	p.view = v
+	p.ledger, p.compared = h.compare(ctx, p.host, app, head)
 }
 
 // largest is the size of the largest release that is live on any target.
@@ -179,6 +177,13 @@ func (p *examined) judge(plan *phases.Plan, history machine.History, release int
 		f.failed("leftovers", p.traced)
 	default:
 		p.judgeTraces(f, plan, history)
+	}
+	switch {
+	case p.looked != nil || !p.look.Root:
+	case p.compared != nil:
+		f.failed("ledger", p.compared)
+	case p.ledger != "":
+		f.ok("ledger", "%s", p.ledger)
 	}
 	if p.view != nil {
 		judgeView(f, p.view, p.login)

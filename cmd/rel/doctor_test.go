@@ -175,6 +175,7 @@ func TestDoctor(t *testing.T) {
 	}
 	d.well(hosts)
 	d.elsewhereFromBuild()
+	d.otherJournal()
 
 	list := ailments(d.BuildHost())
 	for _, a := range list {
@@ -251,6 +252,18 @@ func (d *doctored) elsewhereFromBuild() {
 	if _, err := os.Stat(filepath.Join(d.commands, "known")); err == nil {
 		d.t.Error("it recorded a host key")
 	}
+}
+
+// otherJournal has a target's ledger know more than the journal does.
+func (d *doctored) otherJournal() {
+	d.t.Helper()
+	d.exec("choiros-prod", `cd /var/lib/rel/choiros && cp -p ledger.jsonl /root/ && tail -n 1 /root/ledger.jsonl | sed 's/"seq":[0-9]*/"seq":999/' >>ledger.jsonl`)
+	defer d.exec("choiros-prod", "mv /root/ledger.jsonl /var/lib/rel/choiros/")
+	found, code := d.doctor("")
+	if code != exitDamaged {
+		d.t.Errorf("exit %d, want %d", code, exitDamaged)
+	}
+	(&ailment{host: "choiros-prod", check: "ledger", how: failure, says: "is missing: the journal ends with record", cure: "ask whoever could write to the journal"}).in(d.t, found)
 }
 
 // edit writes the file anew elsewhere, with old standing as new.

@@ -93,7 +93,7 @@ var checkOf = map[phases.Reason]string{
 // asRoot has the cures that only root can type say so.
 func asRoot(e explanation, r *phases.Refusal, as string) explanation {
 	if as != "" && (r.Reason == phases.Occupied || r.Reason == phases.NoFolder) {
-		e.cure = strings.Replace(e.cure, "ssh "+r.Host+" '", "ssh "+r.Host+" '"+as+" ", 1)
+		e.cure = strings.Replace(e.cure, " '", " '"+as+" ", 1)
 	}
 	return e
 }

@@ -1,11 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
-	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,11 +8,6 @@ import (
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
-
-// there is a command for a host.
-func there(host, command string) string {
-	return "ssh " + host + " '" + strings.ReplaceAll(command, "'", `'\''`) + "'"
-}
 
 // rootThere is one that only root can type there.
 func (p *examined) rootThere(command string) string {
@@ -31,23 +21,6 @@ func judgeLogin(f *findings, l login) {
 	f.ok("reached", "%s", l.address)
 	f.ok("host-key", "%s %s", keyType(l.hostKey), fingerprint(l.hostKey))
 	f.ok("login", "%s, with %s", l.user, orNothing(l.key))
-}
-
-// keyType is the first word of a public key.
-func keyType(key string) string {
-	name, _, _ := strings.Cut(key, " ")
-	return name
-}
-
-// fingerprint is a public key's as OpenSSH shows it.
-func fingerprint(key string) string {
-	_, text, _ := strings.Cut(key, " ")
-	blob, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return "that is none"
-	}
-	sum := sha256.Sum256(blob)
-	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
 // judgeInspection is what whoever logs in there can tell.
@@ -113,44 +86,6 @@ func judgeCheckout(f *findings, c *phases.Checkout, branch string) {
 	default:
 		f.ok("origin", "%s has %s at %s", origin, branch, phases.Short(c.Tip))
 	}
-}
-
-var (
-	// promotionID are the ids that rel gives: safe in a command.
-	promotionID = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[0-9a-z]{1,40}$`)
-	plainName   = hostPath
-)
-
-// judgeUploads is about what uploads and copies have left that were cut.
-func (p *examined) judgeUploads(f *findings, plan *phases.Plan) {
-	p.temporary(f, p.inspection.Temporary)
-	for _, id := range p.inspection.OneUse {
-		switch {
-		case p.look != nil && p.look.Hold.Alive() && p.look.Hold.Promotion == id:
-			f.ok("one-use-keys", "promotion %s is at work, and has one there", id)
-		case promotionID.MatchString(id):
-			f.warn("one-use-keys", there(p.name, `sed -i "/ rel-one-use `+plan.App+" "+id+`/d" .ssh/authorized_keys`),
-				"promotion %s has left a key in ~/.ssh/authorized_keys", id)
-		default:
-			f.warn("one-use-keys", there(p.name, "grep -n rel-one-use .ssh/authorized_keys"), "a key is left in ~/.ssh/authorized_keys, of %q", id)
-		}
-	}
-	if len(p.inspection.OneUse) == 0 {
-		f.ok("one-use-keys", "none is left in ~/.ssh/authorized_keys")
-	}
-}
-
-// temporary is about files that are of no use to anyone.
-func (p *examined) temporary(f *findings, files []string) {
-	if len(files) == 0 {
-		return
-	}
-	// A name that a shell would not take for one is for a person to look at.
-	cure := p.rootThere("ls -ld /tmp/.rel-*")
-	if !slices.ContainsFunc(files, func(name string) bool { return !plainName.MatchString(name) }) {
-		cure = p.rootThere("rm -f " + strings.Join(files, " "))
-	}
-	f.warn("leftovers", cure, "%s of a script that was cut: %s", counted(len(files), "file"), strings.Join(files, ", "))
 }
 
 // judgeLook is what only root can tell.
@@ -219,74 +154,5 @@ func judgeHold(f *findings, h *phases.Holder) {
 		f.warn("hold", "rel unlock "+h.Promotion+` -m "its owner is gone"`, "left by %s; whoever comes next takes it over", h)
 	default:
 		f.warn("hold", "rel status", "left by %s; whoever comes next takes it over", h)
-	}
-}
-
-// judgeTraces is about what promotions have left that were cut. Of one that is at
-// work nothing is left yet.
-func (p *examined) judgeTraces(f *findings, plan *phases.Plan, history machine.History) {
-	p.temporary(f, p.traces.Temporary)
-	if !f.has("leftovers") {
-		f.ok("leftovers", "no file of a script that was cut")
-	}
-	if timers := p.traces.Timers; len(timers) > 0 && !p.look.Hold.Alive() {
-		cure := p.rootThere(`systemctl list-timers "rel-*"`)
-		if !slices.ContainsFunc(timers, func(name string) bool { return !unitName.MatchString(name) }) {
-			cure = p.rootThere("systemctl stop " + strings.Join(timers, " "))
-		}
-		f.warn("timers", cure, "armed for what nobody waits for any more: %s", strings.Join(timers, ", "))
-	} else {
-		f.ok("timers", "none is armed but for a release that waits")
-	}
-	dead := slices.Clone(p.traces.Unknown)
-	for _, id := range p.traces.Idle {
-		if past := history.Find(id); past != nil && past.Ended() {
-			dead = append(dead, id)
-		}
-	}
-	if dead = slices.DeleteFunc(dead, func(id string) bool { return !promotionID.MatchString(id) }); len(dead) == 0 {
-		f.ok("gc-roots", "none of a promotion that is over")
-		return
-	}
-	var folders []string
-	for _, id := range dead {
-		folders = append(folders, "/nix/var/nix/gcroots/rel/"+plan.App+"/"+id)
-	}
-	f.warn("gc-roots", p.rootThere("rm -r "+strings.Join(folders, " ")), "kept from the collector for promotions that are over: %s", strings.Join(dead, ", "))
-}
-
-// fromBuild is where the build host looks for a target: where rel.toml says, or where
-// the operator reached it.
-func fromBuild(configured, reached string) string {
-	if configured == "" {
-		return reached
-	}
-	if _, name, ok := strings.Cut(configured, "@"); ok {
-		configured = name
-	}
-	if _, _, err := net.SplitHostPort(configured); err == nil {
-		return configured
-	}
-	return net.JoinHostPort(configured, "22")
-}
-
-func judgeView(f *findings, v *view, l login) {
-	host, port, _ := net.SplitHostPort(v.address)
-	scan := there(v.from, fmt.Sprintf("ssh-keyscan -T 8 -p %s %s", port, host))
-	switch {
-	case v.err != nil:
-		f.failed("from-build", v.err)
-	case len(v.keys) == 0:
-		why := ""
-		if v.said != "" {
-			why = " (" + v.said + ")"
-		}
-		f.warn("from-build", scan+"; or from_build in rel.toml, if it has another address there",
-			"%s does not reach %s%s: what is copied goes through this machine", v.from, v.address, why)
-	case !slices.Contains(v.keys, l.hostKey):
-		f.fail("from-build", scan, "at %s %s sees the host key %s, not %s: that is another host, or somebody is in between",
-			v.address, v.from, fingerprint(v.keys[0]), fingerprint(l.hostKey))
-	default:
-		f.ok("from-build", "%s reaches %s, and sees the same host key", v.from, v.address)
 	}
 }

@@ -163,6 +163,11 @@ func TestHostileNames(t *testing.T) {
 	f := &findings{host: "prod"}
 	p.judgeUploads(f, plan)
 	p.judgeTraces(f, plan, nil)
+	for _, r := range []*phases.Refusal{{Reason: phases.Occupied, Items: []string{"/x" + evil}}, {Reason: phases.NoFolder, Items: []string{"$(reboot)", "-rf"}},
+		{Reason: phases.Unconfirmed, Thing: evil, Items: []string{evil}}, {Reason: phases.NoUnit, Items: []string{evil}}, {Reason: phases.Drift, Items: []string{evil}}} {
+		r.Host = "prod"
+		f.refused(r, "sudo")
+	}
 	judgeHold(f, &phases.Holder{Promotion: evil, Operator: "\x1b[31m" + evil, Silent: phases.Duration(time.Hour)})
 	warnings := 0
 	for _, found := range f.list {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"regexp"
 	"strings"
 
 	"choir.chat/rel/phases"
@@ -69,9 +71,9 @@ func explainRefusal(r *phases.Refusal) explanation {
 		return e
 	}
 	items := strings.Join(r.Items, ", ")
-	e.what, e.cure = r.Host+": "+fill(r, w.what), fill(r, w.cure)
+	e.what, e.cure = r.Host+": "+fill(r, w.what), fill(typable(r), w.cure)
 	if w.ssh {
-		e.cure = "ssh " + r.Host + " '" + e.cure + "'"
+		e.cure = there(r.Host, e.cure)
 	}
 	if w.list {
 		e.detail = r.Items
@@ -84,13 +86,30 @@ func explainRefusal(r *phases.Refusal) explanation {
 		e.code = exitHeld
 	case r.Reason == phases.Unconfirmed && items != "":
 		e.detail = []string{"nothing takes that release back by itself"}
-		e.cure += "; without the journal of who started it: rel rollback " + items
+		e.cure += "; without the journal of who started it: rel rollback " + strings.Join(typable(r).Items, ", ")
 	case r.Reason == phases.NoRoom && r.Thing == "/nix/store":
-		e.cure = "ssh " + r.Host + " 'nix-collect-garbage'"
+		e.cure = there(r.Host, "nix-collect-garbage")
 	case r.Reason == phases.Collected && items != "":
-		e.cure = "rel rollback " + items + ", the nearest that is there"
+		e.cure = "rel rollback " + strings.Join(typable(r).Items, ", ") + ", the nearest that is there"
 	}
 	return e
+}
+
+// typable is the refusal with those of its facts left out that a shell would take for
+// something else: most of them are what a host says.
+func typable(r *phases.Refusal) *phases.Refusal {
+	word := func(fact string) string {
+		if fact == "" || plainWord.MatchString(fact) {
+			return fact
+		}
+		return "…"
+	}
+	safe := *r
+	safe.Thing, safe.Items = word(r.Thing), nil
+	for _, item := range r.Items {
+		safe.Items = append(safe.Items, word(item))
+	}
+	return &safe
 }
 
 // fill puts the facts of a refusal into words about it.
@@ -107,4 +126,23 @@ func fill(r *phases.Refusal, words string) string {
 	return strings.NewReplacer("{host}", r.Host, "{thing}", r.Thing, "{items}", orNothing(items), "{first}", first, "{last}", last,
 		"{commit}", phases.Short(r.Thing), "{short}", phases.Short(items), "{folders}", strings.Join(r.Items, " "),
 		"{aside}", strings.Join(aside, " && ")).Replace(words)
+}
+
+// there is a command that the operator types for a host.
+func there(host, command string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		host = "ssh://" + host
+	}
+	return "ssh " + host + " '" + strings.ReplaceAll(command, "'", `'\''`) + "'"
+}
+
+// plainWord are those that no shell takes for anything but themselves.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9._/:@%+=,][A-Za-z0-9._/:@%+=,-]*$`)
+
+// quoted is the word as a shell takes it.
+func quoted(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
