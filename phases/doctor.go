@@ -15,8 +15,6 @@ var doctorScript string
 
 // Inspection is what a host is like, as whoever logs in there has it.
 type Inspection struct {
-	User    string
-	Systemd bool
 	// Lacks are the commands that a promotion runs there, and that it has not.
 	Lacks []string
 	// Free is the room in folders, in bytes.
@@ -86,8 +84,7 @@ func Inspect(ctx context.Context, host Host, plan *Plan, site Site, builds bool)
 	if err != nil {
 		return nil, err
 	}
-	i := &Inspection{User: a.get("user"), Systemd: a.has("systemd"), Lacks: a.all("lacks"), Free: map[string]int64{},
-		Temporary: a.all("temporary"), OneUse: a.all("one_use")}
+	i := &Inspection{Lacks: a.all("lacks"), Free: map[string]int64{}, Temporary: a.all("temporary"), OneUse: a.all("one_use")}
 	for folder, kib := range a.table("free") {
 		i.Free[folder] = answer{{"free", kib}}.kib("free")
 	}

@@ -3,9 +3,9 @@
 #
 # In: APP STORE MANIFEST; REPO (empty: there is no checkout) BRANCH; BUILDS (true on the
 # build host).
-# Out: began=, ended= (seconds, by this clock); user=; lacks= (commands that rel runs
-# there); systemd=; free=<folder><tab><KiB>; temporary= (files of uploads that broke
-# off); one_use= (the promotions that have left a key in authorized_keys);
+# Out: began=, ended= (seconds, by this clock); lacks= (commands that rel runs there);
+# free=<folder><tab><KiB>; temporary= (files of uploads that broke off); one_use= (the
+# promotions that have left a key in authorized_keys);
 # checkout= (yes, none or not-ours), origin= (its address), head=, branch=, item=, total=
 # (uncommitted changes), ahead= (commits that are not at the origin), tip= (the
 # origin's) or origin_error=; nix= or nix_error=, flakes= (yes, if they are on), key=
@@ -15,8 +15,6 @@ set -eu
 # The full stop and what comes after it are of GNU's date.
 echo "began=$(date +%s.%N)"
 tab=$(printf '\t')
-echo "user=$(id -un)"
-[ ! -d /run/systemd/system ] || echo "systemd=yes"
 for command in scp flock timeout sha256sum ${REPO:+git}; do
     command -v "$command" >/dev/null 2>&1 || echo "lacks=$command"
 done
@@ -49,7 +47,7 @@ checkout() {
     echo "checkout=yes"
     echo "head=$(git rev-parse --quiet --verify HEAD || true)"
     echo "branch=$(git symbolic-ref --quiet --short HEAD || echo HEAD)"
-    items=$(git status --porcelain --untracked-files=normal)
+    items=$(timeout 30 git status --porcelain --untracked-files=normal) || items="git status came to no end, or to a bad one"
     if [ -n "$items" ]; then
         printf '%s\n' "$items" | sed -e 's/^/item=/' -e 20q
         echo "total=$(printf '%s\n' "$items" | wc -l | tr -d ' ')"
@@ -97,7 +95,7 @@ cache() {
         curl --config - --silent --show-error --location --max-time 10 --output /dev/null \
             --write-out '\n%{http_code}' "$@" 2>&1) || true
     printf 'cache=%s\t%s\t%s\t%s\n' "$shown" "$(printf '%s\n' "$said" | tail -n 1)" "$credentials" \
-        "$(printf '%s\n' "$said" | no_secrets | sed -n 1p)"
+        "$(printf '%s\n' "$said" | no_secrets | sed -n 1p | cut -c1-300)"
 }
 
 # Each prints lines that are short enough to stay whole beside the others'.
@@ -120,8 +118,8 @@ builder() {
         printf '%s\n' "$said" | sed -n 's/^/nix_error=/;1p' && return
     fi
     # The command has had two names.
-    settings=$(nix --extra-experimental-features nix-command config show 2>/dev/null ||
-        nix --extra-experimental-features nix-command show-config 2>/dev/null || true)
+    settings=$(timeout 20 nix --extra-experimental-features nix-command config show 2>/dev/null ||
+        timeout 20 nix --extra-experimental-features nix-command show-config 2>/dev/null || true)
     setting() { printf '%s\n' "$settings" | sed -n "s/^$1 = //p"; }
     case " $(setting experimental-features) " in *' flakes '*) echo "flakes=yes" ;; esac
     for key in $(setting trusted-public-keys); do echo "key=${key%%:*}"; done
@@ -130,6 +128,8 @@ builder() {
 }
 
 [ -z "$REPO" ] || checkout &
-[ "$BUILDS" != true ] || builder &
+# Held back, since of two who print at once neither's lines would stay whole.
+[ "$BUILDS" != true ] || built=$(builder)
 wait
+[ -z "${built-}" ] || printf '%s\n' "$built"
 echo "ended=$(date +%s.%N)"

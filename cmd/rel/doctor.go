@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
 )
 
 type doctorCmd struct {
@@ -53,16 +55,17 @@ func (h *house) inspectHosts(ctx context.Context, plan *phases.Plan, operator *f
 	for _, site := range plan.Targets {
 		all = append(all, &examined{host: h.host(dialer, site.Host, site.Become), site: site, dialled: make(chan struct{})})
 	}
-	var wait sync.WaitGroup
-	// One that cannot be read has been complained of.
+	// A journal that cannot be read has been complained of.
 	head, unread := h.journal.Head()
+	var wait sync.WaitGroup
 	for _, p := range all {
 		wait.Go(func() { p.examine(ctx, plan) })
-		if p != build && unread == nil {
-			wait.Go(func() { p.compareLedger(ctx, h, plan.App, head) })
+		if p.builds {
+			continue
 		}
-		if p != build {
-			wait.Go(func() { p.lookFrom(ctx, build) })
+		wait.Go(func() { p.lookFrom(ctx, build) })
+		if unread == nil {
+			wait.Go(func() { p.compareLedger(ctx, h, plan.App, head) })
 		}
 	}
 	wait.Wait()
@@ -113,7 +116,7 @@ func (p *examined) examine(ctx context.Context, plan *phases.Plan) {
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
+	ctx, cancel := p.patiently(ctx)
 	defer cancel()
 	var wait sync.WaitGroup
 	wait.Go(func() { p.inspection, p.inspected = phases.Inspect(ctx, p, plan, p.site, p.builds) })
@@ -128,13 +131,19 @@ func (p *examined) examine(ctx context.Context, plan *phases.Plan) {
 	wait.Wait()
 }
 
+// patiently bounds what the host is asked; it was reached, and falls silent.
+func (p *examined) patiently(ctx context.Context) (context.Context, context.CancelFunc) {
+	silent := &remote.LostError{Host: p.name, Err: fmt.Errorf("no answer within %s", examineTimeout)}
+	return context.WithTimeoutCause(ctx, examineTimeout, silent)
+}
+
 // compareLedger sets the journal against the target's own record.
 func (p *examined) compareLedger(ctx context.Context, h *house, app string, head journal.Head) {
 	<-p.dialled
 	if p.reached != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
+	ctx, cancel := p.patiently(ctx)
 	defer cancel()
 	p.ledger, p.compared = h.compare(ctx, p.host, app, head)
 }

@@ -42,8 +42,17 @@ type findings struct {
 }
 
 func (f *findings) add(check string, how condition, code int, cure, format string, args ...any) {
-	line := func(text string) string { return strings.Join(strings.Fields(remote.Clean(text)), " ") }
-	f.list = append(f.list, finding{f.host, check, how, line(fmt.Sprintf(format, args...)), line(cure), code})
+	f.list = append(f.list, finding{f.host, check, how, oneLine(fmt.Sprintf(format, args...)), oneLine(cure), code})
+}
+
+// oneLine is a text that may come from a host as it can be shown.
+func oneLine(text string) string {
+	const most = 2000
+	text = strings.Join(strings.Fields(remote.Clean(text)), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }
 
 func (f *findings) ok(check, format string, args ...any) {
@@ -150,6 +159,8 @@ func writeFindings(out io.Writer, paint paint, groups []*findings) {
 			count[found.Status]++
 		}
 	}
+	// A cure stands below the text, which the mark, the word and the check are before.
+	indent := len("  ! failure ") + width + len("  ")
 	for _, group := range groups {
 		name := group.host
 		if name == "" {
@@ -160,7 +171,7 @@ func writeFindings(out io.Writer, paint paint, groups []*findings) {
 			m := marks[found.Status]
 			fmt.Fprintf(out, "  %s %-*s  %s\n", paint(m.colour, fmt.Sprintf("%s %-7s", m.mark, found.Status)), width, found.Check, found.Text)
 			if found.Cure != "" {
-				fmt.Fprintf(out, "  %*s  cure: %s\n", width+len("✖ failure")-1, "", found.Cure)
+				fmt.Fprintf(out, "%*scure: %s\n", indent, "", found.Cure)
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func TestJudgeClock(t *testing.T) {
 		}
 	}
 	f := &findings{host: "prod"}
-	p := &examined{host: &host2, site: phases.Site{Become: "sudo"}, inspection: &phases.Inspection{User: "deploy", Skew: -6 * time.Second, Doubt: 100 * time.Millisecond}}
+	p := &examined{host: &host2, site: phases.Site{Become: "sudo"}, inspection: &phases.Inspection{Skew: -6 * time.Second, Doubt: 100 * time.Millisecond}}
 	p.judgeInspection(f, &phases.Plan{App: "app"}, 0)
 	for _, found := range f.list {
 		if found.Check == "clock" && (found.Status != warning || found.Cure != "ssh prod 'sudo timedatectl set-ntp true'") {

@@ -27,7 +27,7 @@ func (p *examined) lookFrom(ctx context.Context, build *examined) {
 	if p.reached != nil || build.reached != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
+	ctx, cancel := build.patiently(ctx)
 	defer cancel()
 	v := &view{from: build.name, address: fromBuild(p.site.FromBuild, p.login.address)}
 	v.keys, v.said, v.err = phases.Reach(ctx, build, v.address, keyType(p.login.hostKey))
