@@ -6,7 +6,7 @@ BIN     := bin
 LAB     ?= /var/lib/rel-demo
 # What the lab's hosts are made of, and what checks their scripts.
 PACKAGES := nix-bin openssh-server openssh-client systemd systemd-container dbus iproute2 util-linux git caddy curl zstd \
-            sudo shellcheck
+            sudo opendoas zsh fish tcsh shellcheck
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The scripts of phases/ that are not sent as they are, and how they are put

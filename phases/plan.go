@@ -59,8 +59,12 @@ type Site struct {
 	// FromBuild is how the build host reaches a target that it copies to by
 	// itself; empty for the address that the operator has.
 	FromBuild string `json:"from_build,omitempty"`
-	// Become is how a login that is not root's becomes root: "sudo", or empty.
-	Become string `json:"become,omitempty"`
+	// Become is how a login that is not root's becomes root: "sudo", "doas" or
+	// "run0"; BecomeCommand another command; both are empty for root's own.
+	// BecomePassword is "ask" where sudo is given a password, which is recorded nowhere.
+	Become         string `json:"become,omitempty"`
+	BecomeCommand  string `json:"become_command,omitempty"`
+	BecomePassword string `json:"become_password,omitempty"`
 }
 
 // Artifact is one flake output and the link on the target that points at the

@@ -7,8 +7,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// lineCap is the most of one line that is kept.
-const lineCap = 4 << 10
+// LineCap is the most of one line that is kept.
+const LineCap = 4 << 10
 
 // Clean makes text from a host safe to show and to record: escape sequences
 // are taken out whole, then every control character that is left (C0 but for
@@ -28,6 +28,18 @@ func Clean(text string) string {
 	}, text)
 }
 
+// oneLine is clean text in one line, for the words of an error.
+func oneLine(text string) string { return strings.Join(strings.Fields(Clean(text)), " ") }
+
+// clip shortens what a host has to say in an error.
+func clip(text string) string {
+	const most = 300
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 // lineWriter cuts what is written to it into clean lines. A carriage return
 // ends a line too: it is how progress is drawn over what stood there.
 type lineWriter struct {
@@ -45,7 +57,7 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 		switch {
 		case c == '\n' || c == '\r':
 			w.flush()
-		case len(w.rest) < lineCap:
+		case len(w.rest) < LineCap:
 			w.rest = append(w.rest, c)
 		}
 	}

@@ -144,7 +144,7 @@ func linesOf(t *testing.T, writes ...string) []string {
 	w.flush()
 	for _, line := range list {
 		// U+FFFD is three bytes, and stands for at least one.
-		if strings.Contains(line, "\n") || strings.TrimSpace(line) == "" || len(line) > 3*lineCap || strings.ContainsFunc(line, isUnsafe) {
+		if strings.Contains(line, "\n") || strings.TrimSpace(line) == "" || len(line) > 3*LineCap || strings.ContainsFunc(line, isUnsafe) {
 			t.Errorf("%q is no line", line)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 // Host is an open connection to a host. Its methods may be called by several
 // goroutines; Close ends it.
 type Host struct {
-	// Sudo has scripts that need root, and uploads, go through sudo -n. It is
-	// set before the host is used.
-	Sudo bool
+	// Become is how scripts that need root, and uploads, become root; nil if the
+	// login is root's. It is set before the host is used.
+	Become *Become
 
 	name   string
 	client *ssh.Client
@@ -27,16 +27,19 @@ type Host struct {
 	// address is where it was reached, hostKey what it proved itself with.
 	address string
 	hostKey ssh.PublicKey
-	// slots bounds the sessions that are open at once.
-	slots chan struct{}
-	done  chan struct{}
+	// seats bound the sessions that are open at once; seated says that there was one.
+	seats  *seats
+	seated atomic.Bool
+	// patience is greetingTimeout.
+	patience time.Duration
+	done     chan struct{}
 	// asking says that a keepalive is not answered yet.
 	asking atomic.Bool
 }
 
 func newHost(s *settings, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {
 	h := &Host{name: s.alias, client: client, conn: conn, key: key, address: s.address(), hostKey: hostKey, via: via, pace: s.pace(),
-		slots: make(chan struct{}, sessions), done: make(chan struct{})}
+		seats: newSeats(sessions), patience: greetingTimeout, done: make(chan struct{})}
 	go func() {
 		_ = client.Wait()
 		close(h.done)
@@ -131,8 +134,8 @@ var unresolved = map[string]bool{
 }
 
 // DialContext connects to addr as the host sees it. The error is a
-// *[net.DNSError] if the host does not know the name, and a *[LostError] if the
-// host itself cannot be asked.
+// *[net.DNSError] if the host does not know the name, a *[ForwardError] if it connects
+// to nothing for us, and a *[LostError] if it cannot be asked.
 func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := h.client.DialContext(ctx, network, addr)
 	var refused *ssh.OpenChannelError
@@ -140,11 +143,11 @@ func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	case err == nil:
 		return conn, nil
 	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
-		return nil, &LostError{Host: h.name, Err: errors.New("its sshd forbids forwarding (AllowTcpForwarding)")}
+		return nil, &ForwardError{Host: h.name, Address: addr}
 	case errors.As(err, &refused) && unresolved[refused.Message]:
-		return nil, &net.DNSError{Err: Clean(refused.Message) + " on " + h.name, Name: addr}
+		return nil, &net.DNSError{Err: oneLine(refused.Message) + " on " + h.name, Name: addr}
 	case errors.As(err, &refused):
-		return nil, errors.New(Clean(refused.Message) + ": " + addr + " on " + h.name)
+		return nil, errors.New(oneLine(refused.Message) + ": " + addr + " on " + h.name)
 	case ctx.Err() != nil:
 		return nil, err
 	}
@@ -155,45 +158,10 @@ func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn,
 // Neither runs anything of ours: a host that takes longer answers nothing at all.
 const sessionTimeout = 45 * time.Second
 
-// session opens a session once one of the connection's slots is free.
-func (h *Host) session(ctx context.Context) (*ssh.Session, func(), error) {
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, context.Cause(ctx)
-	}
-	free := func() { <-h.slots }
-	opened := make(chan *ssh.Session, 1)
-	// NewSession waits for the host without a deadline (golang/go#26643).
-	err := h.bounded(ctx, "opening a session", func() error {
-		session, err := h.client.NewSession()
-		if err == nil {
-			opened <- session
-		}
-		return err
-	})
-	if err == nil {
-		return <-opened, free, nil
-	}
-	go func() { // one that is opened when nobody wants it any more
-		select {
-		case session := <-opened:
-			session.Close()
-		case <-h.done:
-		}
-	}()
-	free()
-	return nil, nil, h.unsent(ctx, err)
-}
-
 // unsent is the error of what failed before anything was sent.
 func (h *Host) unsent(ctx context.Context, err error) error {
-	var refused *ssh.OpenChannelError
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	case errors.As(err, &refused):
-		return fmt.Errorf("%s: its sshd opens no more sessions (MaxSessions): %s", h.name, Clean(refused.Message))
 	}
 	// What cannot open a session is of no use any more.
 	h.conn.Close()

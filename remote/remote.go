@@ -47,7 +47,7 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("%s: the connection was lost: %v", e.Host, e.Err)
+	return fmt.Sprintf("%s: the connection was lost: %s", e.Host, oneLine(e.Err.Error()))
 }
 
 func (e *LostError) Unwrap() error { return e.Err }
@@ -59,16 +59,57 @@ func (e *LostError) Lost() bool { return true }
 // MayHaveRun tells such callers that the host may have done what it was asked.
 func (e *LostError) MayHaveRun() bool { return !e.Unsent }
 
-// SudoError says that the login user may not become root without a password.
-type SudoError struct {
+// ShellError says that a host let us in, and that its login shell did not run the
+// script: a profile, the shell itself or a forced command is in the way.
+type ShellError struct {
 	Host, User string
-	// Said is sudo's own complaint.
+	// Why goes after "the login shell of User".
+	Why string
+	// Said is what it printed instead.
 	Said string
 }
 
-func (e *SudoError) Error() string {
-	return fmt.Sprintf("%s: %s cannot become root with sudo -n: %s", e.Host, e.User, e.Said)
+func (e *ShellError) Error() string {
+	s := fmt.Sprintf("%s: the login shell of %s %s", e.Host, e.User, e.Why)
+	if e.Said != "" {
+		s += ": " + e.Said
+	}
+	return s
 }
+
+// SudoError says that the login user cannot become root.
+type SudoError struct {
+	Host, User string
+	// By is the command that was to make root of them.
+	By string
+	// Said is its own complaint; Asked that it was given a password.
+	Said  string
+	Asked bool
+	// Err is why it could not be given the one that it wants.
+	Err error
+}
+
+func (e *SudoError) Error() string {
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("%s: %s wants the password of %s: %v", e.Host, e.By, e.User, e.Err)
+	case e.Asked:
+		return fmt.Sprintf("%s: %s did not make root of %s with that password: %s", e.Host, e.By, e.User, e.Said)
+	}
+	return fmt.Sprintf("%s: %s cannot become root with %s: %s", e.Host, e.User, e.By, e.Said)
+}
+
+func (e *SudoError) Unwrap() error { return e.Err }
+
+// ForwardError says that a host connects to nothing on our behalf.
+type ForwardError struct{ Host, Address string }
+
+func (e *ForwardError) Error() string {
+	return fmt.Sprintf("%s: its sshd forbids forwarding to %s (AllowTcpForwarding, PermitOpen)", e.Host, e.Address)
+}
+
+// Lost is as that of a LostError: a release is not to blame.
+func (e *ForwardError) Lost() bool { return true }
 
 // DialError says that a host could not be reached.
 type DialError struct {
@@ -78,7 +119,7 @@ type DialError struct {
 }
 
 func (e *DialError) Error() string {
-	return fmt.Sprintf("%s: cannot reach %s: %v", e.Host, e.Address, e.Err)
+	return fmt.Sprintf("%s: cannot reach %s: %s", e.Host, e.Address, oneLine(e.Err.Error()))
 }
 
 func (e *DialError) Unwrap() error { return e.Err }

@@ -251,7 +251,7 @@ func TestLineWriterIsBounded(t *testing.T) {
 		}
 	}
 	w.flush()
-	if len(lines) != 1 || len(lines[0]) != lineCap {
+	if len(lines) != 1 || len(lines[0]) != LineCap {
 		t.Errorf("%d lines, the first of %d bytes", len(lines), len(lines[0]))
 	}
 }

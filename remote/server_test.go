@@ -32,8 +32,12 @@ type server struct {
 	forwards bool
 	// stall says at what point the server stops answering.
 	stall string
-	// sessions counts the sessions that were opened.
-	sessions atomic.Int32
+	// most is how many sessions a connection may have, if that is bounded.
+	most int32
+	// play answers commands in place of the shell.
+	play func(ssh.Channel, string)
+	// sessions counts the sessions that were opened, open those that are.
+	sessions, open atomic.Int32
 	conn     atomic.Pointer[net.Conn]
 }
 
@@ -151,7 +155,10 @@ func (s *server) serve(conn net.Conn) {
 			_ = c.Reject(ssh.ConnectionFailed, "Connection\x1b[31m refused")
 		case c.ChannelType() != "session":
 			_ = c.Reject(ssh.UnknownChannelType, "")
+		case s.most > 0 && s.open.Load() >= s.most:
+			_ = c.Reject(ssh.ConnectionFailed, "open failed")
 		default:
+			s.open.Add(1)
 			channel, requests, err := c.Accept()
 			if err != nil {
 				return
@@ -164,6 +171,7 @@ func (s *server) serve(conn net.Conn) {
 
 func (s *server) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 	defer channel.Close()
+	defer s.open.Add(-1)
 	for r := range requests {
 		if r.Type != "exec" {
 			_ = r.Reply(false, nil)
@@ -172,6 +180,10 @@ func (s *server) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 		var exe struct{ Command string }
 		_ = ssh.Unmarshal(r.Payload, &exe)
 		_ = r.Reply(true, nil)
+		if s.play != nil {
+			s.play(channel, exe.Command)
+			return
+		}
 		status := s.run(channel, exe.Command)
 		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 		return

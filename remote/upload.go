@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	scp "github.com/bramvdbogaerde/go-scp"
+	"golang.org/x/crypto/ssh"
 )
 
 //go:embed settle.sh
@@ -38,7 +40,7 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 		return fmt.Errorf("%s: cannot upload %d bytes to %s: the most is %d", h.name, len(data), name, uploadCap)
 	}
 	temporary := path.Join(path.Dir(name), ".rel-"+strings.ToLower(rand.Text()))
-	if h.Sudo {
+	if h.Become != nil {
 		// scp writes as the login user, and that may not be allowed there.
 		temporary = path.Join("/tmp", path.Base(temporary)+".sent")
 	}
@@ -48,7 +50,7 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 		"FROM": temporary, "TO": name, "MODE": fmt.Sprintf("%04o", mode), "SHA256": hex.EncodeToString(sum[:]),
 	}})
 	if err != nil && sent != nil {
-		return fmt.Errorf("%w; scp said: %s", err, strings.Join(strings.Fields(Clean(sent.Error())), " "))
+		return fmt.Errorf("%w; scp said: %s", err, clip(oneLine(sent.Error())))
 	}
 	return err
 }
@@ -60,13 +62,14 @@ const sendTimeout = 2 * time.Minute
 func (h *Host) send(ctx context.Context, name string, data []byte) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sendTimeout, fmt.Errorf("sending it took longer than %s", sendTimeout))
 	defer cancel()
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	seat, err := h.seat(ctx)
+	if err != nil {
+		return err
 	}
-	client, err := scp.NewClientBySSH(h.client)
+	defer h.seats.leave()
+	defer seat.channel.Close()
+	seat.channel = &terse{Channel: seat.channel, left: replyCap}
+	client, err := scp.NewClientBySSH(seat.client())
 	if err != nil {
 		return &LostError{Host: h.name, Err: err}
 	}
@@ -79,4 +82,24 @@ func (h *Host) send(ctx context.Context, name string, data []byte) error {
 	case <-h.done: // which the library does not notice in every case: see bounded
 		return &LostError{Host: h.name, Err: errEnded}
 	}
+}
+
+// replyCap is the most that scp may answer: a byte or a line for each thing that it is
+// sent. The library reads a line to its end, wherever that is.
+const replyCap = 8 << 10
+
+// terse is a channel of which no more is read than there may be.
+type terse struct {
+	ssh.Channel
+	left int
+}
+
+func (c *terse) Read(b []byte) (int, error) {
+	if c.left == 0 {
+		c.Close()
+		return 0, errors.New("it answers without end")
+	}
+	n, err := c.Channel.Read(b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
 }

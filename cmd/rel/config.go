@@ -27,12 +27,15 @@ type config struct {
 	OnUnhealthy string          `toml:"on_unhealthy"`
 	Keep        int             `toml:"keep"`
 	Become      string          `toml:"become"`
-	Build       buildConfig     `toml:"build"`
-	Target      []targetConfig  `toml:"target"`
-	Artifact    []artifact      `toml:"artifact"`
-	Services    services        `toml:"services"`
-	Check       []checkConfig   `toml:"check"`
-	Limit       limitsConfig    `toml:"limit"`
+	// BecomePassword and BecomeCommand go with Become.
+	BecomePassword string         `toml:"become_password"`
+	BecomeCommand  string         `toml:"become_command"`
+	Build          buildConfig    `toml:"build"`
+	Target         []targetConfig `toml:"target"`
+	Artifact       []artifact     `toml:"artifact"`
+	Services       services       `toml:"services"`
+	Check          []checkConfig  `toml:"check"`
+	Limit          limitsConfig   `toml:"limit"`
 
 	// path is the file it was read from.
 	path string
@@ -49,7 +52,9 @@ type targetConfig struct {
 	// FromBuild is how the build host reaches the target.
 	FromBuild string `toml:"from_build"`
 	// Become is how the login user of this target becomes root.
-	Become *string `toml:"become"`
+	Become         *string `toml:"become"`
+	BecomePassword *string `toml:"become_password"`
+	BecomeCommand  *string `toml:"become_command"`
 }
 
 type artifact struct {

@@ -50,10 +50,10 @@ func (c *doctorCmd) Run(ctx context.Context, h *house) error {
 func (h *house) inspectHosts(ctx context.Context, plan *phases.Plan, operator *findings) []*findings {
 	dialer := h.dialer()
 	dialer.ReadOnly = true
-	build := &examined{host: h.host(dialer, plan.Build.Host, ""), site: plan.Build, builds: true, dialled: make(chan struct{})}
+	build := &examined{host: h.host(dialer, plan.Build), site: plan.Build, builds: true, dialled: make(chan struct{})}
 	all := []*examined{build}
 	for _, site := range plan.Targets {
-		all = append(all, &examined{host: h.host(dialer, site.Host, site.Become), site: site, dialled: make(chan struct{})})
+		all = append(all, &examined{host: h.host(dialer, site), site: site, dialled: make(chan struct{})})
 	}
 	// A journal that cannot be read has been complained of.
 	head, unread := h.journal.Head()

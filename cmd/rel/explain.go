@@ -225,6 +225,9 @@ func explainHost(err error) (explanation, bool) {
 		config *remote.ConfigError
 		lost   *remote.LostError
 		sudo   *remote.SudoError
+		shell  *remote.ShellError
+
+		forward *remote.ForwardError
 	)
 	e := explanation{code: exitUnreachable, what: err.Error()}
 	switch {
@@ -236,15 +239,45 @@ func explainHost(err error) (explanation, bool) {
 		e.cure = "ssh " + dial.Host
 	case errors.As(err, &config):
 		e.cure = "ssh -G " + config.Host
-	case errors.As(err, &sudo):
+	case errors.As(err, &shell):
+		e.cure = "ssh " + shell.Host + " /bin/sh -c true"
+	case errors.As(err, &forward):
 		e.code = exitRefused
-		e.detail = []string{"as root there: echo '" + sudo.User + " ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/rel"}
-		e.cure = "ssh " + sudo.Host + " sudo -n true"
+		e.detail = []string{`the checks that are from = "target" go through its sshd`}
+		e.cure = "AllowTcpForwarding local in its sshd_config; or from = \"operator\""
+	case errors.As(err, &sudo):
+		return explainSudo(sudo), true
 	case errors.As(err, &lost):
 	default:
 		return e, false
 	}
 	return e, true
+}
+
+// explainSudo says how the login user becomes root.
+func explainSudo(sudo *remote.SudoError) explanation {
+	e := explanation{code: exitRefused, what: sudo.Error(), cure: "ssh " + sudo.Host + " " + sudo.By + " true"}
+	name, _, _ := strings.Cut(sudo.By, " ")
+	switch {
+	case strings.Contains(sudo.Said, "must have a tty"):
+		e.detail = []string{"as root there: echo 'Defaults:" + sudo.User + " !requiretty' >> /etc/sudoers.d/rel"}
+	case name == "doas":
+		e.detail = []string{"as root there: echo 'permit nopass " + sudo.User + "' >> /etc/doas.conf"}
+	case name == "run0":
+		e.detail = []string{"a polkit rule there has to let " + sudo.User + " manage units without being asked"}
+	case name != "sudo":
+	case sudo.Err != nil:
+		e.detail = append(nopasswd(sudo.User), "or run rel where there is a terminal")
+	case sudo.Asked:
+		e.cure = "try again, with the right password; ssh -t " + sudo.Host + " sudo -k true"
+	default:
+		e.detail = append(nopasswd(sudo.User), `or have rel ask for the password: become_password = "ask" in rel.toml`)
+	}
+	return e
+}
+
+func nopasswd(user string) []string {
+	return []string{"as root there: echo '" + user + " ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/rel"}
 }
 
 func explainApply(a *phases.ApplyError) explanation {

@@ -22,10 +22,15 @@ import (
 type host struct {
 	name   string
 	dialer *remote.Dialer
-	// become is how a login that is not root's becomes root.
-	become string
+	// become is how a login that is not root's becomes root, and tried says that it
+	// was found to; wrong is what is wrong with it.
+	become *remote.Become
+	tried  bool
+	wrong  error
 	// say tells the operator what is tried again.
 	say func(string)
+	// raw makes what takes a script's standard error as it comes.
+	raw func(host string) io.WriteCloser
 
 	// dialling is for one at a time; whoever waits for it may give up.
 	dialling chan struct{}
@@ -35,8 +40,9 @@ type host struct {
 var _ phases.Host = (*host)(nil)
 
 // host is the remote host of that name, not connected yet.
-func (h *house) host(dialer *remote.Dialer, name, become string) *host {
-	host := &host{name: name, dialer: dialer, become: become, dialling: make(chan struct{}, 1), say: h.tell}
+func (h *house) host(dialer *remote.Dialer, site phases.Site) *host {
+	host := &host{name: site.Host, dialer: dialer, dialling: make(chan struct{}, 1), say: h.tell, raw: h.raw}
+	host.become, host.wrong = h.become(site)
 	h.hosts = append(h.hosts, host)
 	return host
 }
@@ -67,8 +73,8 @@ func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 		return nil, context.Cause(ctx)
 	}
 	open := h.open.Load()
-	if open != nil && !open.Closed() {
-		return open, nil
+	if open != nil && !open.Closed() || h.wrong != nil {
+		return open, h.wrong
 	}
 	tries := uint(firstDials)
 	if open != nil {
@@ -85,9 +91,14 @@ func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	open.Sudo = h.become == "sudo"
+	open.Become = h.become
 	h.open.Store(open)
-	return open, nil
+	if h.tried {
+		return open, nil
+	}
+	// Before anything: who cannot become root should not be told so half-way.
+	h.tried = true
+	return open, open.TryBecome(ctx)
 }
 
 // dial dials once. Only what may be otherwise in a moment is worth another try.
@@ -118,7 +129,9 @@ func (h *host) through(ctx context.Context, harmless bool, fn func(*remote.Host)
 }
 
 func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error) {
-	script := remote.Script{Name: s.Name, Code: s.Code, Env: s.Env, Root: s.Root, Stdin: s.Stdin, Stdout: s.Stdout, Line: s.Line}
+	raw := h.raw(h.name)
+	defer raw.Close()
+	script := remote.Script{Name: s.Name, Code: s.Code, Env: s.Env, Root: s.Root, Stdin: s.Stdin, Stdout: s.Stdout, Line: s.Line, Raw: raw}
 	var input []byte
 	if s.Reads && s.Stdin != nil {
 		if input, err = io.ReadAll(s.Stdin); err != nil {
@@ -149,7 +162,7 @@ func (h *host) DialContext(ctx context.Context, network, addr string) (conn net.
 
 // Redial opens a second connection, beside the one that is open.
 func (h *host) Redial(ctx context.Context) (phases.Connection, error) {
-	fresh := &host{name: h.name, dialer: h.dialer, become: h.become, say: h.say, dialling: make(chan struct{}, 1)}
+	fresh := &host{name: h.name, dialer: h.dialer, become: h.become, tried: true, say: h.say, raw: h.raw, dialling: make(chan struct{}, 1)}
 	_, err := fresh.connect(ctx)
 	return fresh, err
 }

@@ -165,14 +165,14 @@ func (h *house) close() {
 // promotion. A rollback reaches for the build host only when it needs it.
 func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kind) error {
 	dialer := h.dialer()
-	build := h.host(dialer, p.Plan.Build.Host, "")
+	build := h.host(dialer, p.Plan.Build)
 	p.Build, p.Targets = build, nil
 	var now []*host
 	if kind == machine.Forward {
 		now = append(now, build)
 	}
 	for _, site := range p.Plan.Targets {
-		target := h.host(dialer, site.Host, site.Become)
+		target := h.host(dialer, site)
 		p.Targets, now = append(p.Targets, target), append(now, target)
 	}
 	err := connectAll(ctx, now)

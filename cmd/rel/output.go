@@ -1,24 +1,27 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
 
 	"choir.chat/rel/journal"
+	"choir.chat/rel/remote"
 )
 
-// outputs keeps what the hosts print: a file for each attempt at a phase.
+// outputs keeps what the hosts print: for each attempt at a phase a file that is safe
+// to show and, where that is not all of it, one with the lines as they came.
 type outputs struct {
 	house *house
 
-	mu   sync.Mutex
-	file *os.File
-	// phase and attempt are what the file is for.
+	mu       sync.Mutex
+	log, raw outputFile
+	// phase and attempt are what the files are for.
 	phase   string
 	attempt int
-	written int
 	heard   time.Time
 	waiting bool
 	// tail are the last lines of the attempt, for the words that end a failure.
@@ -28,7 +31,7 @@ type outputs struct {
 const (
 	// tailLines is how many lines a failure repeats.
 	tailLines = 30
-	// outputCap bounds an attempt's file: a host may print without end.
+	// outputCap bounds a file: a host may print without end.
 	outputCap = 64 << 20
 )
 
@@ -67,24 +70,105 @@ func (o *outputs) line(promotion, host, text string) {
 }
 
 func (o *outputs) write(promotion, host, text string) {
-	if o.file == nil && o.phase != "" {
-		// Best effort: a promotion does not fail for want of a log file.
-		o.file, _ = o.house.journal.Output(promotion, o.phase, o.attempt)
-	}
-	if o.file == nil || o.written > outputCap {
-		return
-	}
-	n, _ := fmt.Fprintf(o.file, "%s %s: %s\n", time.Now().UTC().Format(time.TimeOnly), host, text)
-	if o.written += n; o.written > outputCap {
-		fmt.Fprintf(o.file, "what came after the first %d bytes is not kept\n", outputCap)
-	}
+	o.log.write(func() (*os.File, error) { return o.house.journal.Output(promotion, o.phase, o.attempt) }, o.phase, host, text)
+}
+
+// rawLine keeps what a host printed as it came, where what is shown of it is another
+// thing: colours, what draws over itself, what would do harm on a terminal, and lines
+// that go on and on.
+func (o *outputs) rawLine(promotion, host string, line []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.raw.write(func() (*os.File, error) { return o.house.journal.RawOutput(promotion, o.phase, o.attempt) }, o.phase, host, string(line))
 }
 
 func (o *outputs) shut() {
-	if o.file != nil {
-		o.file.Close()
-		o.file, o.written = nil, 0
+	o.log.shut()
+	o.raw.shut()
+}
+
+// outputFile is a file of an attempt, of lines that say when they came and whence.
+type outputFile struct {
+	file    *os.File
+	written int
+}
+
+func (f *outputFile) write(open func() (*os.File, error), phase, host, text string) {
+	if f.file == nil && phase != "" {
+		// Best effort: a promotion does not fail for want of a log file.
+		f.file, _ = open()
 	}
+	if f.file == nil || f.written > outputCap {
+		return
+	}
+	n, _ := fmt.Fprintf(f.file, "%s %s: %s\n", time.Now().UTC().Format(time.TimeOnly), host, text)
+	if f.written += n; f.written > outputCap {
+		fmt.Fprintf(f.file, "what came after the first %d bytes is not kept\n", outputCap)
+	}
+}
+
+func (f *outputFile) shut() {
+	if f.file != nil {
+		f.file.Close()
+		f.file, f.written = nil, 0
+	}
+}
+
+// raw takes a script's standard error as it comes. Only what a promotion's hosts print
+// is kept.
+func (h *house) raw(host string) io.WriteCloser {
+	return &rawLines{keep: func(line []byte) {
+		if h.outputs != nil {
+			h.outputs.rawLine(h.work.ID, host, line)
+		}
+	}}
+}
+
+// rawCap is the most of a line that is held in memory: what is longer is kept in
+// several.
+const rawCap = 32 << 10
+
+// rawLines keeps the lines that are not clean.
+type rawLines struct {
+	keep func(line []byte)
+	rest []byte
+	// long says that rest goes on with a line.
+	long bool
+}
+
+func (r *rawLines) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; {
+		n, end := bytes.IndexByte(rest, '\n'), true
+		if n < 0 {
+			n, end = len(rest), false
+		}
+		if room := rawCap - len(r.rest); n > room {
+			n, end = room, false
+		}
+		r.rest, rest = append(r.rest, rest[:n]...), rest[n:]
+		if end {
+			rest = rest[1:]
+		}
+		if end || len(r.rest) == rawCap {
+			r.flush(end)
+		}
+	}
+	return len(b), nil
+}
+
+func (r *rawLines) flush(end bool) {
+	if r.long || !end || len(r.rest) > remote.LineCap || remote.Clean(string(r.rest)) != string(r.rest) {
+		r.keep(r.rest)
+	}
+	r.rest, r.long = r.rest[:0], !end
+}
+
+// Close keeps what did not end in a newline.
+func (r *rawLines) Close() error {
+	if len(r.rest) > 0 {
+		r.flush(true)
+	}
+	return nil
 }
 
 // silence is how long nothing is heard before the operator is told what is

@@ -20,9 +20,9 @@ func (c *config) plan() (phases.Plan, error) {
 		Build: phases.Site{Host: c.Build.Host, Repo: pick(c.Build.Repo, c.Repo)},
 	}
 	for _, t := range c.Target {
-		p.Targets = append(p.Targets, phases.Site{
-			Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild, Become: pick(t.Become, c.Become),
-		})
+		site := phases.Site{Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild}
+		site.Become, site.BecomeCommand, site.BecomePassword = c.become(&t)
+		p.Targets = append(p.Targets, site)
 	}
 	for _, a := range c.Artifact {
 		p.Artifacts = append(p.Artifacts, phases.Artifact(a))
@@ -41,6 +41,19 @@ func (c *config) plan() (phases.Plan, error) {
 		p.Checks = append(p.Checks, check)
 	}
 	return p, nil
+}
+
+// become is how the login user of a target becomes root. A target that has a way of its
+// own has nothing of the one for every target.
+func (c *config) become(t *targetConfig) (name, command, password string) {
+	name, command, password = c.Become, c.BecomeCommand, c.BecomePassword
+	if t.Become != nil || t.BecomeCommand != nil {
+		name, command, password = pick(t.Become, ""), pick(t.BecomeCommand, ""), ""
+	}
+	if name == "sudo" && t.Become != nil && t.BecomePassword == nil {
+		password = c.BecomePassword // it is sudo's all the same
+	}
+	return name, command, pick(t.BecomePassword, password)
 }
 
 // plan fills in the defaults: a check of three probes or so on a service that

@@ -34,6 +34,9 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
 		return err
 	}
+	if err := tryForwarding(ctx, p); err != nil {
+		return err
+	}
 	// What is live may be another once whoever holds the targets is gone.
 	serving := p.Plan
 	return h.patiently(ctx, c.waits, p, func() error {

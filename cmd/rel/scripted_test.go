@@ -190,6 +190,7 @@ func (c *call) run(command string, cut bool) (status uint32) {
 		fmt.Fprintf(c.err, "a command that no scripted host knows: %s\n", command)
 		return 127
 	}
+	fmt.Fprintln(c.out, "rel-ready")
 	if cut {
 		c.out, c.err = io.Discard, io.Discard
 	}
@@ -214,6 +215,7 @@ func (c *call) bootstrap() (whole bool) {
 		return false
 	}
 	fmt.Fprint(c.out, nonce)
+	fmt.Fprint(c.err, nonce)
 	for c.env = map[string]string{}; ; {
 		line, err := c.in.ReadString('\n')
 		if err != nil {

@@ -65,6 +65,9 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Forward); err != nil {
 		return err
 	}
+	if err := tryForwarding(ctx, p); err != nil {
+		return err
+	}
 	return h.patiently(ctx, c.waits, p, func() error {
 		if err := c.pin(ctx, h, p); err != nil {
 			return err

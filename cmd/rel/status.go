@@ -67,7 +67,7 @@ func (c *statusCmd) Run(ctx context.Context, h *house) error {
 	failures := make([]error, len(plan.Targets))
 	var wait sync.WaitGroup
 	for i, site := range plan.Targets {
-		target := h.host(dialer, site.Host, site.Become)
+		target := h.host(dialer, site)
 		wait.Go(func() { list[i], failures[i] = statusOf(ctx, target, &plan, history) })
 	}
 	wait.Wait()

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
 )
 
 var (
@@ -131,12 +132,30 @@ func (c *config) validateHosts(bad *complaints) {
 		if repo := pick(t.Repo, c.Repo); repo != "" {
 			bad.absolute(key+".repo", repo)
 		}
-		if become := pick(t.Become, c.Become); become != "" && become != "sudo" {
-			bad.add(`%s: become = %q is not "sudo"`, key, become)
-		}
+		c.validateBecome(key, &t, bad)
 		if t.FromBuild != "" {
 			bad.match(key+".from_build", t.FromBuild, hostName)
 		}
+	}
+}
+
+func (c *config) validateBecome(key string, t *targetConfig, bad *complaints) {
+	name, command, password := c.become(t)
+	var ask func(string) (string, error)
+	switch password {
+	case "":
+	case askPassword:
+		ask = func(string) (string, error) { return "", errNobodyThere }
+	default:
+		// What stands there may be one: it is not repeated.
+		bad.add(`%s: become_password is not "ask"; rel asks for a password, and takes none from a file`, key)
+		return
+	}
+	if name == "" && command == "" && ask == nil {
+		return
+	}
+	if _, err := remote.NewBecome(name, command, ask); err != nil {
+		bad.add("%s: become: %v", key, err)
 	}
 }
 
@@ -191,10 +210,7 @@ func (c *config) validateChecks(bad *complaints) {
 			bad.add("%s: one of url and any_of has to be set", key)
 		}
 		for _, u := range k.urls() {
-			parsed, err := url.Parse(u)
-			if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
-				bad.add("%s: %q is no http or https URL", key, u)
-			}
+			validateURL(key, u, bad)
 		}
 		if k.Status != 0 && (k.Status < 100 || k.Status > 599) {
 			bad.add("%s: status = %d is no HTTP status", key, k.Status)
@@ -206,6 +222,22 @@ func (c *config) validateChecks(bad *complaints) {
 			bad.add("%s: successes = %d is less than one", key, k.Successes)
 		}
 		k.validateTimes(key, bad)
+	}
+}
+
+// userinfo is what may be a name and a password in what may be a URL.
+var userinfo = regexp.MustCompile(`//[^/]*@`)
+
+// validateURL refuses a URL with a password in it: the plan is recorded, and what a
+// check asked is shown.
+func validateURL(key, text string, bad *complaints) {
+	shown := userinfo.ReplaceAllString(text, "//***@")
+	parsed, err := url.Parse(text)
+	switch {
+	case err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "":
+		bad.add("%s: %q is no http or https URL", key, shown)
+	case parsed.User != nil:
+		bad.add("%s: %q has a name or a password in it, and the journal would keep it; without one the answer may be status = 401", key, shown)
 	}
 }
 

@@ -33,7 +33,7 @@ func (c *logCmd) verify(ctx context.Context, h *house) error {
 	words, failures := make([]string, len(plan.Targets)), make([]error, len(plan.Targets))
 	var wait sync.WaitGroup
 	for i, site := range plan.Targets {
-		target := h.host(dialer, site.Host, site.Become)
+		target := h.host(dialer, site)
 		wait.Go(func() { words[i], failures[i] = h.compare(ctx, target, plan.App, head) })
 	}
 	wait.Wait()
