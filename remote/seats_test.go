@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-
 )
 
 // An sshd that allows few sessions has them all the same, one after the other; files
@@ -82,4 +81,3 @@ func TestSeats(t *testing.T) {
 		t.Errorf("there is nobody else, %d seats and %d taken", s.most, s.taken)
 	}
 }
-

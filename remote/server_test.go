@@ -38,7 +38,7 @@ type server struct {
 	play func(ssh.Channel, string)
 	// sessions counts the sessions that were opened, open those that are.
 	sessions, open atomic.Int32
-	conn     atomic.Pointer[net.Conn]
+	conn           atomic.Pointer[net.Conn]
 }
 
 func newSigner(t *testing.T) (ssh.Signer, ed25519.PrivateKey) {

@@ -75,6 +75,7 @@ type scene struct {
 	dir           string
 	wire          *wire
 	build, target *model
+	grind, prod   *scripted
 	old, new      map[string]string
 	story         int
 	flags         []string
@@ -130,6 +131,7 @@ func newScene(t testing.TB, c cutting, story int) (s *scene, stop func()) {
 	}
 	grind, stopGrind := newScripted(t, "grind", s.build, s.wire)
 	prod, stopProd := newScripted(t, "prod", s.target, s.wire)
+	s.grind, s.prod = grind, prod
 	ssh := writeSSHConfig(t, dir, grind, prod)
 	config := filepath.Join(dir, "rel.toml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

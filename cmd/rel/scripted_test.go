@@ -51,6 +51,8 @@ type scripted struct {
 	model *model
 	wire  *wire
 	addr  string
+	// noise is what it prints on standard error in every script, if set.
+	noise func(script string, to io.Writer)
 }
 
 // newScripted starts a scripted host.
@@ -180,26 +182,29 @@ type call struct {
 }
 
 // run is what the login shell does. Of a command that is to be cut once it has run
-// nothing is heard.
+// nothing more is heard.
 func (c *call) run(command string, cut bool) (status uint32) {
-	if path, ok := strings.CutPrefix(command, "scp -qt "); ok {
-		c.host.wire.note("scp", cut)
-		return c.sink(path, cut)
-	}
 	if !strings.HasPrefix(command, "exec /bin/sh -c '") {
 		fmt.Fprintf(c.err, "a command that no scripted host knows: %s\n", command)
 		return 127
 	}
 	fmt.Fprintln(c.out, "rel-ready")
-	if cut {
-		c.out, c.err = io.Discard, io.Discard
-	}
 	if !c.bootstrap() {
 		return 0
+	}
+	if strings.Contains(c.code, "exec scp -qt ") {
+		c.host.wire.note("scp", cut)
+		return c.sink(c.env["TO"], cut)
+	}
+	if cut {
+		c.out, c.err = io.Discard, io.Discard
 	}
 	for _, s := range scripts {
 		if strings.Contains(c.code, "# "+s.sentence) {
 			c.host.wire.note(s.name, cut)
+			if c.host.noise != nil {
+				c.host.noise(s.name, c.err)
+			}
 			return s.answer(c, c.host.model)
 		}
 	}
@@ -255,11 +260,7 @@ func (c *call) rows() []string {
 }
 
 // sink is scp's receiving end. One that is to be cut says nothing of the end.
-func (c *call) sink(quoted string, cut bool) uint32 {
-	path, err := strconv.Unquote(quoted)
-	if err != nil {
-		return 1
-	}
+func (c *call) sink(path string, cut bool) uint32 {
 	header, err := c.in.ReadString('\n')
 	if err != nil {
 		return 1
