@@ -141,7 +141,7 @@ func (c Check) until(ctx context.Context, dial dialer) Result {
 				inRow = 0
 			}
 			if verdict := verdictOf(err); err != nil && (verdict == Failed || !decided) {
-				r.Verdict, r.Last = verdict, clip(err.Error())
+				r.Verdict, r.Last = verdict, clip(printable(err.Error()))
 				decided = verdict == Failed && time.Since(started) >= time.Duration(c.StartPeriod)
 			}
 			if inRow >= c.Successes {
