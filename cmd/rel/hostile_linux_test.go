@@ -30,14 +30,16 @@ func TestHostilePromotion(t *testing.T) {
 			s, stop := newScene(t, cutting{}, story)
 			defer stop()
 			long := bytes.Repeat([]byte("\x1b[31mx"), 10<<10)
-			s.grind.noise = func(script string, to io.Writer) {
+			flood := func(script string, to io.Writer) {
 				if script == "build" {
 					for n := 0; n < 100<<20; n += len(long) {
 						_, _ = to.Write(long)
 					}
 				}
 			}
-			s.prod.noise = func(_ string, to io.Writer) { _, _ = io.WriteString(to, strings.Join(noises, "\n")+"\n") }
+			s.grind.noise.Store(&flood)
+			all := func(_ string, to io.Writer) { _, _ = io.WriteString(to, strings.Join(noises, "\n")+"\n") }
+			s.prod.noise.Store(&all)
 			cmd := exec.CommandContext(t.Context(), program(t), append(slices.Clone(s.flags), "start", "--color=never")...)
 			code, screen, most := onTerminal(t, cmd)
 			if want := map[int]int{next: exitOK, sick: exitReverted}[story]; code != want {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -52,7 +53,7 @@ type scripted struct {
 	wire  *wire
 	addr  string
 	// noise is what it prints on standard error in every script, if set.
-	noise func(script string, to io.Writer)
+	noise atomic.Pointer[func(script string, to io.Writer)]
 }
 
 // newScripted starts a scripted host.
@@ -202,8 +203,8 @@ func (c *call) run(command string, cut bool) (status uint32) {
 	for _, s := range scripts {
 		if strings.Contains(c.code, "# "+s.sentence) {
 			c.host.wire.note(s.name, cut)
-			if c.host.noise != nil {
-				c.host.noise(s.name, c.err)
+			if noise := c.host.noise.Load(); noise != nil {
+				(*noise)(s.name, c.err)
 			}
 			return s.answer(c, c.host.model)
 		}
