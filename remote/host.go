@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,15 @@ type Host struct {
 	done     chan struct{}
 	// asking says that a keepalive is not answered yet.
 	asking atomic.Bool
+
+	// loans are what the host may use to log in elsewhere; nil before the first.
+	lending sync.Mutex
+	loans   []*Loan
+	// forwarded says that the host has an agent of ours already. sshd grants that once
+	// on a connection, and gives it to every session that begins after it (OpenSSH's
+	// session.c, session_auth_agent_req).
+	forwarding sync.Mutex
+	forwarded  bool
 }
 
 func newHost(s *settings, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {

@@ -30,6 +30,8 @@ type Script struct {
 	// takes it as it comes.
 	Line func(string)
 	Raw  io.Writer
+	// Loan is a login elsewhere that the script may use, if any.
+	Loan *Loan
 }
 
 const (
@@ -76,6 +78,13 @@ func (h *Host) Run(ctx context.Context, s Script) ([]byte, error) {
 	stdin, err := session.StdinPipe()
 	if err != nil {
 		return nil, &LostError{Host: h.name, Err: err, Unsent: true}
+	}
+	if s.Loan != nil {
+		stop, err := h.lend(ctx, session, s.Loan)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
 	}
 	if err := h.bounded(ctx, "starting "+s.Name, func() error { return session.Start(command) }); err != nil {
 		return nil, t.unstarted(ctx, err)

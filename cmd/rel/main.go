@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"runtime/debug"
 )
@@ -24,6 +25,9 @@ type stdio struct {
 }
 
 func main() {
+	// The agent of x/crypto logs what a host asked of it in vain. What there is to be
+	// said of that is an error, which the printer shows.
+	log.SetOutput(io.Discard)
 	os.Exit(run(context.Background(), os.Args[1:], terminal()))
 }
 
