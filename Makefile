@@ -16,8 +16,10 @@ TIMERS    := $(HEAD)+timers.sh
 ASSEMBLED := job.sh+$(TIMERS)+units.sh+links.sh+apply.sh \
              $(foreach s,confirm keep extend,$(TIMERS)+$(s).sh) \
              $(foreach s,take beat leave unlock,$(HEAD)+hold.sh+$(s).sh) \
-             $(foreach s,start look receive releases anchors adopt journal prune doctor-traces,$(HEAD)+$(s).sh)
-PARTS     := job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune|doctor-traces
+             $(foreach s,export push,pack.sh+$(s).sh) \
+             $(foreach s,admit dismiss receive,$(HEAD)+keys.sh+$(s).sh) \
+             $(foreach s,start look releases anchors adopt journal prune doctor-traces,$(HEAD)+$(s).sh)
+PARTS     := job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune|doctor-traces|pack|export|push|keys|admit|dismiss
 
 .PHONY: build demo test test-long lint cross deps clean
 

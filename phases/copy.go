@@ -7,26 +7,11 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 //go:embed receive.sh
 var receiveScript string
-
-//go:embed export.sh
-var exportScript string
-
-//go:embed import.sh
-var importScript string
-
-// batchBytes is how many bytes of paths go in one export. All of them are
-// arguments of one nix-store, since an import ends with the first export that
-// it reads: with more than xargs takes at once (GNU's: 128 KiB) it would start
-// a second one, and what that writes would be lost.
-const batchBytes = 64 << 10
 
 // Copied is what was sent to each target.
 type Copied struct {
@@ -38,6 +23,8 @@ type Sent struct {
 	Paths int `json:"paths"`
 	// Bytes went over the wire from the build host to the target.
 	Bytes int64 `json:"bytes"`
+	// Relayed says that they, or some of them, went through the operator.
+	Relayed bool `json:"relayed,omitempty"`
 }
 
 // InvalidError says that a target's store lacks paths after the copy.
@@ -57,7 +44,7 @@ func (e *InvalidError) Error() string {
 func Copy(ctx context.Context, p *Promotion) error {
 	sent := make([]Sent, len(p.Targets))
 	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
-		sent[i], err = copyTo(ctx, p, target)
+		sent[i], err = copyTo(ctx, p, i, target)
 		return err
 	})
 	p.Facts.Copy = &Copied{Targets: map[string]Sent{}}
@@ -67,9 +54,9 @@ func Copy(ctx context.Context, p *Promotion) error {
 	return err
 }
 
-func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
+func copyTo(ctx context.Context, p *Promotion, i int, target Host) (Sent, error) {
 	release := p.Release()
-	ready, err := receive(ctx, p, target)
+	ready, err := receive(ctx, p, i, target)
 	if err != nil {
 		return Sent{}, err
 	}
@@ -83,10 +70,11 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 	}
 	sent := Sent{Paths: len(ready.missing)}
 	started := time.Now()
+	courier := &courier{p: p, target: target, site: p.site(i), accept: ready.accept, relayed: p.Plan.Via == Relayed}
 	for todo := ready.missing; len(todo) > 0; {
 		n := batch(todo)
-		bytes, err := relay(ctx, p, target, ready.accept, todo[:n])
-		sent.Bytes += bytes
+		bytes, err := courier.carry(ctx, todo[:n])
+		sent.Bytes, sent.Relayed = sent.Bytes+bytes, courier.relayed
 		if err != nil {
 			return sent, err
 		}
@@ -99,20 +87,9 @@ func copyTo(ctx context.Context, p *Promotion, target Host) (Sent, error) {
 	if len(missing) > 0 {
 		return sent, &InvalidError{Host: target.Name(), Paths: missing}
 	}
-	p.Note(target.Name(), fmt.Sprintf("%d of %d paths, %s sent in %s", sent.Paths, len(release.Closure),
-		bytesText(sent.Bytes), time.Since(started).Round(100*time.Millisecond)))
+	p.Note(target.Name(), fmt.Sprintf("%d of %d paths, %s sent %s in %s", sent.Paths, len(release.Closure),
+		bytesText(sent.Bytes), courier.way(), time.Since(started).Round(100*time.Millisecond)))
 	return sent, p.upload(ctx, target)
-}
-
-// batch is how many of the paths go in one export.
-func batch(paths []string) int {
-	size := 0
-	for i, path := range paths {
-		if size += len(path) + 1; size > batchBytes && i > 0 {
-			return i
-		}
-	}
-	return len(paths)
 }
 
 // readiness is what receive.sh answers.
@@ -128,9 +105,14 @@ type readiness struct {
 // receive readies the target: the promotion's folder, and the GC roots, which
 // are there before the first path so that nothing can be collected between its
 // arrival and its pinning.
-func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
+func receive(ctx context.Context, p *Promotion, i int, target Host) (readiness, error) {
 	release := p.Release()
-	s := p.onTarget(target, "receive.sh", receiveScript, map[string]string{"STORE": storeDir})
+	// The keys that an older copy may have left are those of whom the build host logs in as.
+	loan, err := target.Loan(ctx, p.site(i).FromBuild)
+	if err != nil {
+		return readiness{}, err
+	}
+	s := p.onTarget(target, "receive.sh", keysPart+receiveScript, map[string]string{"STORE": storeDir, "LOGIN": loan.User()})
 	s.Stdin = io.MultiReader(p.releaseRows(), strings.NewReader(lastLine))
 	a, err := ask(ctx, p, target, s)
 	if err != nil {
@@ -168,56 +150,6 @@ func (p *Promotion) releaseRows() io.Reader {
 		rows = append(rows, []string{"path", path})
 	}
 	return table(rows...)
-}
-
-// relay pipes an export of the paths on the build host into an import on the
-// target, through the two connections that are open anyway: neither host needs
-// to reach the other, and the operator needs no Nix.
-func relay(ctx context.Context, p *Promotion, target Host, accept string, paths []string) (int64, error) {
-	var (
-		group, cut = errgroup.WithContext(ctx)
-		out, in    = io.Pipe()
-		meter      = counter{pulse: p.Pulse}
-	)
-	group.Go(func() error {
-		err := guard(p.Build.Name(), func() error {
-			_, err := p.Build.Run(cut, Script{
-				Name: "export.sh", Code: exportScript, Stdin: lines(paths),
-				Env:    map[string]string{"ACCEPT": accept},
-				Stdout: io.MultiWriter(in, &meter),
-				Line:   p.lineOf(p.Build),
-			})
-			return err
-		})
-		// With an error the import sees a broken stream, not a finished one.
-		in.CloseWithError(err)
-		return err
-	})
-	group.Go(func() error {
-		err := guard(target.Name(), func() error {
-			_, err := target.Run(cut, Script{
-				Name: "import.sh", Code: importScript, Root: true, Stdin: out, Stdout: io.Discard,
-				Line: p.lineOf(target),
-			})
-			return err
-		})
-		out.CloseWithError(err)
-		return err
-	})
-	err := group.Wait()
-	return meter.Load(), err
-}
-
-// counter counts what is written to it, and takes it for a sign of life.
-type counter struct {
-	atomic.Int64
-	pulse *Pulse
-}
-
-func (c *counter) Write(b []byte) (int, error) {
-	c.pulse.Beat()
-	c.Add(int64(len(b)))
-	return len(b), nil
 }
 
 // upload puts the manifest into the promotion's folder. Where the operator's other

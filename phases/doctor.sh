@@ -29,7 +29,7 @@ done
     find /tmp "$(dirname "$MANIFEST")" -maxdepth 1 -name '.rel-*' -mmin +60
     find "$(dirname "$MANIFEST")" -maxdepth 1 -name "$(basename "$MANIFEST").??????" -mmin +60
 } 2>/dev/null | sort -u | sed -e 's/^/temporary=/' -e 20q
-sed -n "s/.* rel-one-use $APP \([^ ]*\) *\$/one_use=\1/p" "$HOME/.ssh/authorized_keys" 2>/dev/null || true
+sed -n "s/.* rel-one-use $APP \([^ ]*\)\( new\)\{0,1\} *\$/one_use=\1/p" "$HOME/.ssh/authorized_keys" 2>/dev/null || true
 
 # no_secrets: addresses may have a password in them.
 no_secrets() { sed 's|//[^/@ ]*@|//|g'; }

@@ -196,7 +196,7 @@ func TestInspectKeys(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(home, ".ssh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := "ssh-ed25519 AAAA ana@mbp\nrestrict,command=\"x\" ssh-ed25519 BBBB rel-one-use app 20260101-000000-abcdef0\n" +
+	text := "ssh-ed25519 AAAA ana@mbp\nrestrict,command=\"x\" ssh-ed25519 BBBB rel-one-use app 20260101-000000-abcdef0 new\n" +
 		"ssh-ed25519 CCCC rel-one-use app-2 20260101-000000-abcdef1\n"
 	if err := os.WriteFile(filepath.Join(home, ".ssh", "authorized_keys"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

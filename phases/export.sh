@@ -4,17 +4,6 @@
 # In: ACCEPT (the compressions the other side can undo, best first); store
 # paths, references first, one a line.
 set -eu
-filter=none
-for offer in $ACCEPT; do
-    if [ "$filter" = none ] && command -v "$offer" >/dev/null 2>&1; then filter=$offer; fi
-done
-pack() {
-    case $filter in
-    zstd) zstd -q -3 -c ;;
-    gzip) gzip -1 -c ;;
-    *) cat ;;
-    esac
-}
 export_all() {
     if xargs nix-store --export; then echo 0 >&3; else echo 1 >&3; fi
 }

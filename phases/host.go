@@ -27,6 +27,9 @@ type Host interface {
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
 	// Redial opens a connection of its own to the same host.
 	Redial(ctx context.Context) (Connection, error)
+	// Loan makes a login at this host for another to use, which calls it by address:
+	// [user@]host[:port]. What that leaves out is as the operator has it.
+	Loan(ctx context.Context, address string) (Loan, error)
 }
 
 // Connection is a Host that whoever opened it has to close.
@@ -54,6 +57,8 @@ type Script struct {
 	Stdout io.Writer
 	// Line takes each line of the script's standard error, made safe to show.
 	Line func(string)
+	// Loan is a login elsewhere that the script may use; nil for none.
+	Loan Loan
 }
 
 // answer is a script's reply: key=value lines, in order.

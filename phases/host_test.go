@@ -45,6 +45,8 @@ func TestEachSurvivesAPanic(t *testing.T) {
 // jammed is a host whose new connections run into a bug.
 type jammed struct{ local }
 
+func (j *jammed) Loan(context.Context, string) (Loan, error) { panic("no network") }
+
 func (j *jammed) Redial(context.Context) (Connection, error) { panic("no network") }
 
 // The connections that are dialled while the checks run are dialled in a

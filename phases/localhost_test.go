@@ -59,6 +59,8 @@ func (l *local) DialContext(ctx context.Context, network, addr string) (net.Conn
 
 func (l *local) Redial(context.Context) (Connection, error) { return l, nil }
 
+func (l *local) Loan(context.Context, string) (Loan, error) { panic("nobody copies here") }
+
 func (l *local) Close() {}
 
 // repos is an origin with some commits, and a checkout of it for each host.

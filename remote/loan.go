@@ -66,7 +66,7 @@ func (h *Host) Loan(address string) (*Loan, error) {
 func (l *Loan) Key() string     { return keyText(l.signer.PublicKey()) }
 func (l *Loan) HostKey() string { return keyText(l.hostKey) }
 
-// User, Address and Port are where the login is good.
+// User is who logs in, Address and Port are where.
 func (l *Loan) User() string    { return l.user }
 func (l *Loan) Address() string { return l.host }
 func (l *Loan) Port() string    { return l.port }

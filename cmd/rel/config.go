@@ -35,6 +35,7 @@ type config struct {
 	Artifact       []artifact     `toml:"artifact"`
 	Services       services       `toml:"services"`
 	Check          []checkConfig  `toml:"check"`
+	Copy           copyConfig     `toml:"copy"`
 	Limit          limitsConfig   `toml:"limit"`
 
 	// path is the file it was read from.
@@ -67,6 +68,11 @@ type artifact struct {
 type services struct {
 	Restart []string        `toml:"restart"`
 	Settle  phases.Duration `toml:"settle"`
+}
+
+type copyConfig struct {
+	// Via is "auto", "direct" or "relay".
+	Via string `toml:"via"`
 }
 
 // limitsConfig bounds the phases, by their names.
@@ -175,7 +181,7 @@ func readConfig(name string) (*config, error) {
 
 func parseConfig(path string, text []byte) (*config, error) {
 	c := &config{
-		path: path, Branch: "main", OnUnhealthy: "revert", Keep: 5,
+		path: path, Branch: "main", OnUnhealthy: "revert", Keep: 5, Copy: copyConfig{Via: "auto"},
 		Confirm: phases.Duration(2 * time.Minute), Services: services{Settle: phases.Duration(defaultSettle)},
 	}
 	decoder := toml.NewDecoder(strings.NewReader(string(text)))

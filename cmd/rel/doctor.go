@@ -195,7 +195,7 @@ func (p *examined) judge(plan *phases.Plan, history machine.History, release int
 		f.ok("ledger", "%s", p.ledger)
 	}
 	if p.view != nil {
-		judgeView(f, p.view, p.login)
+		judgeView(f, p.view, p.login, plan.Via)
 	}
 	return f
 }

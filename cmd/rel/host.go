@@ -132,6 +132,9 @@ func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error)
 	raw := h.raw(h.name)
 	defer raw.Close()
 	script := remote.Script{Name: s.Name, Code: s.Code, Env: s.Env, Root: s.Root, Stdin: s.Stdin, Stdout: s.Stdout, Line: s.Line, Raw: raw}
+	if s.Loan != nil {
+		script.Loan = s.Loan.(*remote.Loan)
+	}
 	var input []byte
 	if s.Reads && s.Stdin != nil {
 		if input, err = io.ReadAll(s.Stdin); err != nil {
@@ -158,6 +161,14 @@ func (h *host) DialContext(ctx context.Context, network, addr string) (conn net.
 		return err
 	})
 	return conn, err
+}
+
+func (h *host) Loan(ctx context.Context, address string) (phases.Loan, error) {
+	open, err := h.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return open.Loan(address)
 }
 
 // Redial opens a second connection, beside the one that is open.

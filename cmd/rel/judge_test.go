@@ -128,18 +128,21 @@ func TestJudgeView(t *testing.T) {
 	l := login{hostKey: key("a")}
 	for _, c := range []struct {
 		view view
+		via  string
 		how  condition
 		says string
 	}{
-		{view{keys: []string{key("b"), key("a")}}, isOK, "sees the same host key"},
-		{view{keys: []string{key("b")}}, failure, "somebody is in between | ssh grind 'ssh-keyscan -T 8 -p 22 10.0.0.2'"},
-		{view{}, warning, "grind does not reach 10.0.0.2:22: what"},
-		{view{said: "no route"}, warning, "(no route)"},
-		{view{err: &remote.LostError{Host: "grind", Err: errors.New("x")}}, failure, "the connection was lost"},
+		{view{keys: []string{key("b"), key("a")}}, "", isOK, "sees the same host key"},
+		{view{keys: []string{key("b")}}, "", failure, "somebody is in between | ssh grind 'ssh-keyscan -T 8 -p 22 10.0.0.2'"},
+		{view{}, "", warning, "grind does not reach 10.0.0.2:22: what"},
+		{view{said: "no route"}, "", warning, "(no route)"},
+		{view{said: "no route"}, phases.Direct, failure, "(no route), and copy.via"},
+		{view{said: "no route"}, phases.Relayed, isOK, "goes through this machine"},
+		{view{err: &remote.LostError{Host: "grind", Err: errors.New("x")}}, "", failure, "the connection was lost"},
 	} {
 		f := &findings{host: "prod"}
 		c.view.from, c.view.address = "grind", "10.0.0.2:22"
-		judgeView(f, &c.view, l)
+		judgeView(f, &c.view, l, c.via)
 		if how, words := one(t, f); how != c.how || !strings.Contains(words, c.says) {
 			t.Errorf("%+v: %s %s, want %s %s", c.view, how, words, c.how, c.says)
 		}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
 	"choir.chat/rel/remote/lab"
 )
 
@@ -152,6 +153,20 @@ func (w *world) newest() string {
 		w.t.Fatalf("no promotion in the journal: %v", err)
 	}
 	return ids[len(ids)-1]
+}
+
+// past is the newest promotion, as the journal has it.
+func (w *world) past() *machine.Past {
+	w.t.Helper()
+	events, err := journal.New(w.journal).Events(w.newest())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	past, err := machine.Replay(events)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return past
 }
 
 func (w *world) bump(b lab.Bump) string {

@@ -189,20 +189,6 @@ func (m *matrix) run(c cell) string {
 	return result
 }
 
-// past is the newest promotion, as the journal has it.
-func (m *matrix) past() *machine.Past {
-	m.t.Helper()
-	events, err := journal.New(m.journal).Events(m.newest())
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	past, err := machine.Replay(events)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return past
-}
-
 // oldOrNew checks what the target is after the cut, before anyone has come back.
 func (m *matrix) oldOrNew(target string, old, release map[string]string, past *machine.Past) {
 	m.t.Helper()

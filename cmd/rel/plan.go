@@ -19,6 +19,9 @@ func (c *config) plan() (phases.Plan, error) {
 		Confirm: c.Confirm, OnUnhealthy: c.OnUnhealthy, Keep: c.Keep,
 		Build: phases.Site{Host: c.Build.Host, Repo: pick(c.Build.Repo, c.Repo)},
 	}
+	if c.Copy.Via != "auto" {
+		p.Via = c.Copy.Via
+	}
 	for _, t := range c.Target {
 		site := phases.Site{Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild}
 		site.Become, site.BecomeCommand, site.BecomePassword = c.become(&t)

@@ -20,6 +20,9 @@ repo = "/srv/app"
 manifest = "/tmp/app.env"
 confirm = "8s"
 
+[copy]
+via = "relay"
+
 [build]
 host = "grind"
 

@@ -67,6 +67,9 @@ func (c *config) validate() error {
 	bad.match("app", c.App, appName)
 	bad.match("branch", c.Branch, branchName)
 	bad.absolute("manifest", c.Manifest)
+	if !slices.Contains([]string{"auto", phases.Direct, phases.Relayed}, c.Copy.Via) {
+		bad.add(`copy.via = %q is none of "auto", "direct" and "relay"`, c.Copy.Via)
+	}
 	if c.OnUnhealthy != "revert" && c.OnUnhealthy != "keep" {
 		bad.add(`on_unhealthy = %q is neither "revert" nor "keep"`, c.OnUnhealthy)
 	}

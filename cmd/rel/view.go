@@ -49,10 +49,12 @@ func fromBuild(configured, reached string) string {
 	return net.JoinHostPort(configured, "22")
 }
 
-func judgeView(f *findings, v *view, l login) {
+func judgeView(f *findings, v *view, l login, via string) {
 	host, port, _ := net.SplitHostPort(v.address)
 	scan := there(v.from, fmt.Sprintf("ssh-keyscan -T 8 -p %s %s", port, host))
 	switch {
+	case via == phases.Relayed:
+		f.ok("from-build", "what is copied goes through this machine: copy.via")
 	case v.err != nil:
 		f.failed("from-build", v.err)
 	case len(v.keys) == 0:
@@ -60,8 +62,12 @@ func judgeView(f *findings, v *view, l login) {
 		if v.said != "" {
 			why = " (" + v.said + ")"
 		}
-		f.warn("from-build", scan+"; or from_build in rel.toml, if it has another address there",
-			"%s does not reach %s%s: what is copied goes through this machine", v.from, v.address, why)
+		cure := scan + "; or from_build in rel.toml, if it has another address there"
+		if via == phases.Direct {
+			f.fail("from-build", cure, "%s does not reach %s%s, and copy.via has it send there", v.from, v.address, why)
+			break
+		}
+		f.warn("from-build", cure, "%s does not reach %s%s: what is copied goes through this machine", v.from, v.address, why)
 	case !slices.Contains(v.keys, l.hostKey):
 		f.fail("from-build", scan, "at %s %s sees the host key %s, not %s: that is another host, or somebody is in between",
 			v.address, v.from, fingerprint(v.keys[0]), fingerprint(l.hostKey))

@@ -1,0 +1,185 @@
+package phases
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed keys.sh
+var keysPart string
+
+//go:embed admit.sh
+var admitScript string
+
+//go:embed dismiss.sh
+var dismissScript string
+
+//go:embed source.sh
+var sourceScript string
+
+//go:embed push.sh
+var pushScript string
+
+// Loan is a login at a host, for another host to use while a script that has it runs
+// there. Its key is in no file.
+type Loan interface {
+	// Key is what the host has to let in, HostKey what it proves itself with: a key's
+	// type and the key in base64.
+	Key() string
+	HostKey() string
+	// User, Address and Port are where the login is good.
+	User() string
+	Address() string
+	Port() string
+	// Become has the words before a command that is to be root's; none for root's own
+	// login. It fails if somebody has to type a password there.
+	Become() (string, error)
+	// Refused is why a use of it was not granted; nil if none was refused.
+	Refused() error
+}
+
+const (
+	// loanLife is for how long a lent key may log in. It does so at once; a copy that
+	// is under way then goes on.
+	loanLife = 10 * time.Minute
+	// dismissTimeout bounds the taking back of a key: by then nothing else is waited for.
+	dismissTimeout = time.Minute
+)
+
+// send has the build host send the paths to the target, with a login that it has for
+// that alone.
+func (c *courier) send(ctx context.Context, paths []string) (int64, error) {
+	loan, err := c.target.Loan(ctx, c.site.FromBuild)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.seek(ctx, loan); err != nil {
+		return 0, err
+	}
+	sent, err := c.use(ctx, loan, paths)
+	var refused *loginError
+	if c.source == "" || !errors.As(err, &refused) || loan.Refused() != nil {
+		return sent, err
+	}
+	// There may be something between the two that changes addresses.
+	c.source = ""
+	if loan, err = c.target.Loan(ctx, c.site.FromBuild); err != nil {
+		return sent, err
+	}
+	return c.use(ctx, loan, paths)
+}
+
+// seek finds the address that the build host reaches the target from.
+func (c *courier) seek(ctx context.Context, loan Loan) error {
+	if c.sought {
+		return nil
+	}
+	a, err := ask(ctx, c.p, c.p.Build, Script{
+		Name: "source.sh", Code: sourceScript, Env: map[string]string{"ADDRESS": loan.Address()}, Reads: true,
+	})
+	if err != nil {
+		return err
+	}
+	if address, err := netip.ParseAddr(a.get("source")); err == nil && address.Zone() == "" {
+		c.source = address.String()
+	}
+	c.sought = true
+	return nil
+}
+
+// use lets the key in, sends, and takes the key away again, whatever has happened.
+func (c *courier) use(ctx context.Context, loan Loan, paths []string) (int64, error) {
+	become, err := loan.Become()
+	if err != nil {
+		return 0, err
+	}
+	s := c.p.onTarget(c.target, "admit.sh", keysPart+admitScript, map[string]string{
+		"LOGIN": loan.User(), "KEY": loan.Key(), "FROM": c.source, "LIFE": strconv.Itoa(int(loanLife.Seconds())),
+		"BECOME": become,
+	})
+	s.Stdin = strings.NewReader(importScript + lastLine)
+	// Also if it is not known whether it was let in.
+	defer c.dismiss(ctx, loan)
+	a, err := ask(ctx, c.p, c.target, s)
+	if err != nil {
+		return 0, err
+	}
+	if why := a.get("elsewhere"); why != "" {
+		return 0, errors.New(why)
+	}
+	return c.push(ctx, loan, paths)
+}
+
+// dismiss takes the key away. What fails here is done by the next run; the key is no
+// good any more by then.
+func (c *courier) dismiss(ctx context.Context, loan Loan) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dismissTimeout)
+	defer cancel()
+	s := c.p.onTarget(c.target, "dismiss.sh", keysPart+dismissScript, map[string]string{"LOGIN": loan.User(), "KEY": loan.Key()})
+	if _, err := ask(ctx, c.p, c.target, s); err != nil {
+		c.p.Line(c.target.Name(), fmt.Sprintf("the key of this copy is still among those of %s, and no longer good in %s: %v",
+			loan.User(), loanLife, err))
+	}
+}
+
+// loginError says that the build host could not log in at the target.
+type loginError struct{ said string }
+
+func (e *loginError) Error() string { return e.said }
+
+// counted are dd's lines: how much it has passed on, and in how many blocks.
+var counted = regexp.MustCompile(`^(?:(\d{1,18}) bytes .*|\d+\+\d+ records (?:in|out))$`)
+
+// push runs push.sh on the build host.
+func (c *courier) push(ctx context.Context, loan Loan, paths []string) (sent int64, err error) {
+	tail := "it did not say why"
+	show := c.p.lineOf(c.p.Build)
+	// When this ends, however it does, the script's input does: it stops what still runs.
+	wanted, unwanted := io.Pipe()
+	defer unwanted.Close()
+	a, err := ask(ctx, c.p, c.p.Build, Script{
+		Name: "push.sh", Code: packPart + pushScript, Loan: loan,
+		Env: map[string]string{
+			"ACCEPT": c.accept, "LOGIN": loan.User(), "ADDRESS": loan.Address(), "PORT": loan.Port(), "HOSTKEY": loan.HostKey(),
+		},
+		Stdin: io.MultiReader(lines(paths), strings.NewReader(lastLine), wanted),
+		Line: func(line string) {
+			if m := counted.FindStringSubmatch(line); m == nil {
+				tail = line
+				show(line)
+			} else if n, err := strconv.ParseInt(m[1], 10, 64); err == nil {
+				sent = n
+				c.p.Pulse.Beat()
+			}
+		},
+	})
+	if err != nil {
+		return sent, err
+	}
+	return sent, pushed(c.p.Build.Name(), a, loan, tail)
+}
+
+// pushed is what push.sh's answer comes to; tail is the last line that anything said.
+func pushed(host string, a answer, loan Loan, tail string) error {
+	// Where ssh cannot log in, what feeds it is cut off, and complains too.
+	switch ssh := a.get("ssh"); {
+	case ssh == "0" && a.get("export") == "0":
+		return nil
+	case loan.Refused() != nil:
+		return fmt.Errorf("%s used the login in a way that it was not lent for: %w", host, loan.Refused())
+	case ssh == "255":
+		return &loginError{said: fmt.Sprintf("%s could not log in there: %s", host, strings.Join(a.all("said"), "; "))}
+	case ssh == "0":
+		return fmt.Errorf("%s: nix-store --export failed: %s", host, tail)
+	default:
+		return fmt.Errorf("nix-store --import failed, or was cut off (%s): %s", ssh, tail)
+	}
+}
