@@ -186,6 +186,11 @@ func (e *AuthError) Error() string {
 	return fmt.Sprintf("%s accepted none of the keys offered: %s", who, offered)
 }
 
+// Lost and Unreached are as those of a DialError: a key that an agent has lost in the
+// midst of a run says nothing of what runs on the host.
+func (e *AuthError) Lost() bool      { return true }
+func (e *AuthError) Unreached() bool { return true }
+
 // HostKeyError says that a host did not prove that it is the one on record.
 type HostKeyError struct {
 	Host, Address string
@@ -218,6 +223,10 @@ func (e *HostKeyError) Error() string {
 	return fmt.Sprintf("%s: the host key of %s has changed: it shows %s; on record is %s",
 		e.Host, e.Address, shown, strings.Join(e.Known, ", "))
 }
+
+// Lost and Unreached are as those of a DialError: whoever answers is somebody else.
+func (e *HostKeyError) Lost() bool      { return true }
+func (e *HostKeyError) Unreached() bool { return true }
 
 // ConfigError says that the SSH configuration of a host asks for something
 // that cannot be done here.

@@ -27,6 +27,8 @@ type host struct {
 	become *remote.Become
 	tried  bool
 	wrong  error
+	// again says that it was reached before, through another connection.
+	again bool
 	// say tells the operator what is tried again.
 	say func(string)
 	// raw makes what takes a script's standard error as it comes.
@@ -97,15 +99,19 @@ func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 		return open, nil
 	}
 	// Before anything: who cannot become root should not be told so half-way.
-	h.tried = true
-	return open, open.TryBecome(ctx)
+	err = open.TryBecome(ctx)
+	var lost *remote.LostError
+	h.tried = !errors.As(err, &lost)
+	return open, err
 }
 
 // dial dials once. Only what may be otherwise in a moment is worth another try.
 func (h *host) dial(ctx context.Context) (*remote.Host, error) {
 	open, err := h.dialer.Dial(ctx, h.name)
 	var unreached *remote.DialError
-	if err != nil && (!errors.As(err, &unreached) || !unreached.Fleeting()) {
+	// A name that was found once will be again: a laptop without a network finds none.
+	found := h.again || h.open.Load() != nil
+	if err != nil && (!errors.As(err, &unreached) || !unreached.Fleeting() && !found) {
 		return nil, backoff.Permanent(err)
 	}
 	return open, err
@@ -173,7 +179,7 @@ func (h *host) Loan(ctx context.Context, address string) (phases.Loan, error) {
 
 // Redial opens a second connection, beside the one that is open.
 func (h *host) Redial(ctx context.Context) (phases.Connection, error) {
-	fresh := &host{name: h.name, dialer: h.dialer, become: h.become, tried: true, say: h.say, raw: h.raw, dialling: make(chan struct{}, 1)}
+	fresh := &host{name: h.name, dialer: h.dialer, become: h.become, tried: true, again: true, say: h.say, raw: h.raw, dialling: make(chan struct{}, 1)}
 	_, err := fresh.connect(ctx)
 	return fresh, err
 }
