@@ -29,8 +29,8 @@ func Adopt(ctx context.Context, p *Promotion) error {
 		return err
 	}
 	p.Facts.Build = release
-	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
-		ready, err := receive(ctx, p, i, target)
+	err = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
+		ready, err := receive(ctx, p, target)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func Copy(ctx context.Context, p *Promotion) error {
 
 func copyTo(ctx context.Context, p *Promotion, i int, target Host) (Sent, error) {
 	release := p.Release()
-	ready, err := receive(ctx, p, i, target)
+	ready, err := receive(ctx, p, target)
 	if err != nil {
 		return Sent{}, err
 	}
@@ -105,14 +105,9 @@ type readiness struct {
 // receive readies the target: the promotion's folder, and the GC roots, which
 // are there before the first path so that nothing can be collected between its
 // arrival and its pinning.
-func receive(ctx context.Context, p *Promotion, i int, target Host) (readiness, error) {
+func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
 	release := p.Release()
-	// The keys that an older copy may have left are those of whom the build host logs in as.
-	loan, err := target.Loan(ctx, p.site(i).FromBuild)
-	if err != nil {
-		return readiness{}, err
-	}
-	s := p.onTarget(target, "receive.sh", keysPart+receiveScript, map[string]string{"STORE": storeDir, "LOGIN": loan.User()})
+	s := p.onTarget(target, "receive.sh", keysPart+receiveScript, map[string]string{"STORE": storeDir})
 	s.Stdin = io.MultiReader(p.releaseRows(), strings.NewReader(lastLine))
 	a, err := ask(ctx, p, target, s)
 	if err != nil {

@@ -49,8 +49,8 @@ func (c *courier) carry(ctx context.Context, paths []string) (int64, error) {
 		return relay(ctx, c.p, c.target, c.accept, paths)
 	}
 	sent, err := c.send(ctx, paths)
-	var taken *HoldLostError
-	if err == nil || ctx.Err() != nil || c.p.Plan.Via == Direct || isLost(err) || errors.As(err, &taken) {
+	var hindered *hinderedError
+	if !errors.As(err, &hindered) || c.p.Plan.Via == Direct {
 		return sent, err
 	}
 	// What has arrived is whole, and what has not is sent again.

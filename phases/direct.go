@@ -42,7 +42,9 @@ type Loan interface {
 	// Become has the words before a command that is to be root's; none for root's own
 	// login. It fails if somebody has to type a password there.
 	Become() (string, error)
-	// Refused is why a use of it was not granted; nil if none was refused.
+	// Spent reports whether it was used, and Refused why a use of it was not granted; nil
+	// if none was refused.
+	Spent() bool
 	Refused() error
 }
 
@@ -65,8 +67,9 @@ func (c *courier) send(ctx context.Context, paths []string) (int64, error) {
 		return 0, err
 	}
 	sent, err := c.use(ctx, loan, paths)
-	var refused *loginError
-	if c.source == "" || !errors.As(err, &refused) || loan.Refused() != nil {
+	var refused *hinderedError
+	if c.source == "" || !errors.As(err, &refused) || !strings.Contains(refused.why, "Permission denied") ||
+		loan.Spent() || loan.Refused() != nil {
 		return sent, err
 	}
 	// There may be something between the two that changes addresses.
@@ -99,21 +102,24 @@ func (c *courier) seek(ctx context.Context, loan Loan) error {
 func (c *courier) use(ctx context.Context, loan Loan, paths []string) (int64, error) {
 	become, err := loan.Become()
 	if err != nil {
-		return 0, err
+		return 0, &hinderedError{err.Error()}
 	}
 	s := c.p.onTarget(c.target, "admit.sh", keysPart+admitScript, map[string]string{
-		"LOGIN": loan.User(), "KEY": loan.Key(), "FROM": c.source, "LIFE": strconv.Itoa(int(loanLife.Seconds())),
+		"LOGIN": loan.User(), "KEY": loan.Key(), "FROM": c.source, "PORT": loan.Port(), "LIFE": strconv.Itoa(int(loanLife.Seconds())),
 		"BECOME": become,
 	})
 	s.Stdin = strings.NewReader(importScript + lastLine)
 	// Also if it is not known whether it was let in.
 	defer c.dismiss(ctx, loan)
 	a, err := ask(ctx, c.p, c.target, s)
-	if err != nil {
+	var taken *HoldLostError
+	switch why := a.get("elsewhere"); {
+	case isLost(err) || errors.As(err, &taken):
 		return 0, err
-	}
-	if why := a.get("elsewhere"); why != "" {
-		return 0, errors.New(why)
+	case err != nil:
+		return 0, &hinderedError{err.Error()}
+	case why != "":
+		return 0, &hinderedError{why}
 	}
 	return c.push(ctx, loan, paths)
 }
@@ -123,17 +129,18 @@ func (c *courier) use(ctx context.Context, loan Loan, paths []string) (int64, er
 func (c *courier) dismiss(ctx context.Context, loan Loan) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dismissTimeout)
 	defer cancel()
-	s := c.p.onTarget(c.target, "dismiss.sh", keysPart+dismissScript, map[string]string{"LOGIN": loan.User(), "KEY": loan.Key()})
+	s := c.p.onTarget(c.target, "dismiss.sh", keysPart+dismissScript, map[string]string{"KEY": loan.Key()})
 	if _, err := ask(ctx, c.p, c.target, s); err != nil {
 		c.p.Line(c.target.Name(), fmt.Sprintf("the key of this copy is still among those of %s, and no longer good in %s: %v",
 			loan.User(), loanLife, err))
 	}
 }
 
-// loginError says that the build host could not log in at the target.
-type loginError struct{ said string }
+// hinderedError says why the build host cannot send by itself, where somebody else
+// may.
+type hinderedError struct{ why string }
 
-func (e *loginError) Error() string { return e.said }
+func (e *hinderedError) Error() string { return e.why }
 
 // counted are dd's lines: how much it has passed on, and in how many blocks.
 var counted = regexp.MustCompile(`^(?:(\d{1,18}) bytes .*|\d+\+\d+ records (?:in|out))$`)
@@ -141,6 +148,7 @@ var counted = regexp.MustCompile(`^(?:(\d{1,18}) bytes .*|\d+\+\d+ records (?:in
 // push runs push.sh on the build host.
 func (c *courier) push(ctx context.Context, loan Loan, paths []string) (sent int64, err error) {
 	tail := "it did not say why"
+	beside := regexp.MustCompile(`signal 13|Broken pipe`) // what comes of another's end
 	show := c.p.lineOf(c.p.Build)
 	// When this ends, however it does, the script's input does: it stops what still runs.
 	wanted, unwanted := io.Pipe()
@@ -148,38 +156,55 @@ func (c *courier) push(ctx context.Context, loan Loan, paths []string) (sent int
 	a, err := ask(ctx, c.p, c.p.Build, Script{
 		Name: "push.sh", Code: packPart + pushScript, Loan: loan,
 		Env: map[string]string{
-			"ACCEPT": c.accept, "LOGIN": loan.User(), "ADDRESS": loan.Address(), "PORT": loan.Port(), "HOSTKEY": loan.HostKey(),
+			"ACCEPT": c.accept, "KEY": loan.Key(), "LOGIN": loan.User(), "ADDRESS": loan.Address(), "PORT": loan.Port(), "HOSTKEY": loan.HostKey(),
 		},
 		Stdin: io.MultiReader(lines(paths), strings.NewReader(lastLine), wanted),
 		Line: func(line string) {
 			if m := counted.FindStringSubmatch(line); m == nil {
-				tail = line
 				show(line)
+				if !beside.MatchString(line) {
+					tail = line
+				}
 			} else if n, err := strconv.ParseInt(m[1], 10, 64); err == nil {
 				sent = n
 				c.p.Pulse.Beat()
 			}
 		},
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		return sent, pushed(c.p.Build.Name(), a, loan, tail)
+	case isLost(err) || ctx.Err() != nil:
 		return sent, err
 	}
-	return sent, pushed(c.p.Build.Name(), a, loan, tail)
+	return sent, &hinderedError{err.Error()}
 }
 
 // pushed is what push.sh's answer comes to; tail is the last line that anything said.
 func pushed(host string, a answer, loan Loan, tail string) error {
-	// Where ssh cannot log in, what feeds it is cut off, and complains too.
-	switch ssh := a.get("ssh"); {
-	case ssh == "0" && a.get("export") == "0":
+	exported, ssh := a.get("export"), a.get("ssh")
+	switch {
+	case exported == "0" && ssh == "0":
 		return nil
 	case loan.Refused() != nil:
-		return fmt.Errorf("%s used the login in a way that it was not lent for: %w", host, loan.Refused())
+		return &hinderedError{fmt.Sprintf("%s used the login in a way that it was not lent for: %v", host, loan.Refused())}
+	case exported != "0" && exported != exportCut:
+		return fmt.Errorf("%s: nix-store --export failed (%s): %s", host, exported, tail)
+	case ssh == "255" && loan.Spent():
+		return &hinderedError{fmt.Sprintf("the connection of %s to it broke off: %s", host, tail)}
 	case ssh == "255":
-		return &loginError{said: fmt.Sprintf("%s could not log in there: %s", host, strings.Join(a.all("said"), "; "))}
-	case ssh == "0":
-		return fmt.Errorf("%s: nix-store --export failed: %s", host, tail)
-	default:
-		return fmt.Errorf("nix-store --import failed, or was cut off (%s): %s", ssh, tail)
+		return &hinderedError{fmt.Sprintf("%s could not log in there: %s", host, orTail(strings.Join(a.all("said"), "; "), tail))}
 	}
+	return fmt.Errorf("nix-store --import failed there (%s): %s", ssh, tail)
+}
+
+// exportCut is xargs' status when nobody reads any more what its command writes: POSIX
+// has it for a command that a signal ended.
+const exportCut = "125"
+
+func orTail(said, tail string) string {
+	if said == "" {
+		return tail
+	}
+	return said
 }

@@ -1,7 +1,11 @@
-# Take the key of a copy away again.
+# Take the key of a copy away again, and end what it runs.
 #
-# In: APP ID; LOGIN, KEY (its type and base64).
+# In: APP ID; KEY (its type and base64).
 set -eu
-case $LOGIN in '' | -* | *[!A-Za-z0-9._-]*) say "LOGIN is no user" && exit 1 ;; esac
-find_keys && lock_keys
-forget "$(printf '%s' "$KEY" | sed 's|[/.]|\\&|g')$ours"
+# If it is yet to be let in, since a connection was lost, it is not any more.
+put "$dir/dismissed" "$KEY"
+for shell in $(pgrep -f "^/bin/sh $dir/import.sh" || true); do
+    pkill -KILL -P "$shell" || true
+    kill -KILL "$shell" 2>/dev/null || true
+done
+withdraw "$dir" "$(printf '%s' "$KEY" | sed 's|[/.]|\\&|g')$ours"

@@ -1,12 +1,15 @@
 # Send store paths to a target from here, with the key that is lent for it.
 #
-# In: ACCEPT, as export.sh; LOGIN, ADDRESS, PORT, HOSTKEY (the target's, its type and
-# base64); store paths, and the last line. The input ends when nobody wants it any more.
+# In: ACCEPT, as export.sh; KEY (the lent one), LOGIN, ADDRESS, PORT, HOSTKEY (the
+# target's; each key its type and base64); store paths, and the last line. The input ends when nobody wants it any more.
 # Out: ssh=<its status> said=<its own words> export=<the status of nix-store>; on standard
 # error, what dd says of the bytes that are sent.
 set -eu
 log=$(mktemp /tmp/.rel-XXXXXX)
-trap 'rm -f "$log"' EXIT
+key=$(mktemp /tmp/.rel-XXXXXX)
+trap 'rm -f "$log" "$key"' EXIT
+trap 'exit 143' HUP INT TERM PIPE
+printf '%s\n' "$KEY" >"$key"
 paths=$(sed '/^# end$/q')
 case $paths in *"# end") paths=${paths%?# end} ;; *) echo "the list of paths broke off" >&2 && exit 1 ;; esac
 [ -S "${SSH_AUTH_SOCK:-}" ] || { echo "no agent was forwarded here" >&2 && exit 1; }
@@ -17,7 +20,7 @@ export_all() {
     echo "$filter"
     {
         status=0
-        printf '%s\n' "$paths" | xargs nix-store --export || status=1
+        printf '%s\n' "$paths" | xargs nix-store --export || status=$?
         echo "export=$status" >&3
     } | pack
 }
@@ -31,7 +34,7 @@ meter() {
 # host that has this key, or nowhere.
 login() {
     exec ssh -F none -E "$log" -T -a -x -p "$PORT" -l "$LOGIN" -o BatchMode=yes -o ClearAllForwardings=yes -o LogLevel=ERROR \
-        -o IdentityFile=none -o PreferredAuthentications=publickey -o ControlMaster=no -o ControlPath=none \
+        -o IdentitiesOnly=yes -o IdentityFile="$key" -o PreferredAuthentications=publickey -o ControlMaster=no -o ControlPath=none \
         -o HostKeyAlias=target -o HostKeyAlgorithms="$algorithms" -o StrictHostKeyChecking=yes -o UpdateHostKeys=no \
         -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o KnownHostsCommand="/bin/sh -c 'echo target $HOSTKEY'" \
         -o ConnectTimeout=10 -o ConnectionAttempts=1 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 \

@@ -1,6 +1,6 @@
 # Make a target ready to receive a release, and answer what it lacks.
 #
-# In: APP ID EPOCH STORE LOGIN; rows separated by tabs: "root <name> <store path>" and "path
+# In: APP ID EPOCH STORE; rows separated by tabs: "root <name> <store path>" and "path
 # <store path>", and with them what is to be known of the release here, whoever
 # asks: "origin <promotion that built it>", "sha <commit>", "kind <start,
 # rollback or adopt>", "from <promotion that it takes off>", "link <link>
@@ -22,7 +22,7 @@ sync "$dir"
 # One that was confirmed, or is applied, keeps its place, whoever asks for it again.
 [ -e "$dir/confirmed" ] || [ -e "$dir/begun" ] || put "$dir/epoch" "$EPOCH $ID"
 pin "$ID"
-sweep_keys || say "cannot look for keys that an older copy has left"
+withdraw_all || say "a key that an older copy has left could not be taken away"
 # Not piped on: a nix-store that fails must not pass for one that misses nothing.
 missing=$(xargs nix-store --check-validity --print-invalid <"$dir/closure")
 [ -z "$missing" ] || printf '%s\n' "$missing" | sed 's/^/missing=/'

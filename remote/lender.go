@@ -1,7 +1,9 @@
 package remote
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -65,8 +67,34 @@ func (h *Host) serveLoans(channels <-chan ssh.NewChannel) {
 		go func() {
 			defer func() { <-open }()
 			defer channel.Close()
-			_ = agent.ServeAgent(&lender{host: h}, channel)
+			serveRequests(&lender{host: h}, channel)
 		}()
+	}
+}
+
+// requestCap is the most that a request to the agent may have. A session's proof is the
+// longest, with a key, a signature and a hash; x/crypto's own bound is 16 MiB for each
+// channel.
+const requestCap = 64 << 10
+
+// serveRequests answers what the host asks of its agent, one by one.
+func serveRequests(l *lender, channel io.ReadWriter) {
+	for {
+		var size [4]byte
+		if _, err := io.ReadFull(channel, size[:]); err != nil {
+			return
+		}
+		n := binary.BigEndian.Uint32(size[:])
+		if n > requestCap {
+			return
+		}
+		request := io.MultiReader(bytes.NewReader(size[:]), io.LimitReader(channel, int64(n)))
+		if err := agent.ServeAgent(l, struct {
+			io.Reader
+			io.Writer
+		}{request, channel}); err != io.EOF {
+			return
+		}
 	}
 }
 

@@ -83,6 +83,13 @@ func (l *Loan) Become() (string, error) {
 	return strings.Join(l.become.words, " "), nil
 }
 
+// Spent reports whether it was used.
+func (l *Loan) Spent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spent
+}
+
 // Refused is why the last use that was asked for was not granted; nil, if none was
 // refused.
 func (l *Loan) Refused() error {

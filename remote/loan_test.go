@@ -41,7 +41,7 @@ func (b *borrower) connect() {
 	b.t.Cleanup(func() { near.Close() })
 	go func() {
 		defer far.Close()
-		_ = agent.ServeAgent(&lender{host: b.host}, far)
+		serveRequests(&lender{host: b.host}, far)
 	}()
 	b.ssh = agent.NewClient(near)
 }
