@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -109,6 +110,10 @@ type login struct{ user, address, key, hostKey string }
 // examine asks the host everything that is to be known of it.
 func (p *examined) examine(ctx context.Context, plan *phases.Plan) {
 	open, err := p.connect(ctx)
+	var sudo *remote.SudoError
+	if errors.As(err, &sudo) {
+		err = nil // what needs root says so; the rest can be asked all the same
+	}
 	if p.reached = err; err == nil {
 		p.login = login{open.User(), open.Address(), open.Key(), open.HostKey()}
 	}

@@ -243,7 +243,7 @@ func (d *doctored) elsewhereFromBuild() {
 	for _, a := range []ailment{
 		{host: "choiros-prod", check: "from-build", how: failure, says: "at " + grind + ":22 choiros-grind sees the host key SHA256:", cure: "ssh-keyscan -T 8 -p 22 " + grind},
 		{host: "choiros-prod-2", check: "from-build", how: warning, says: "choiros-grind does not reach " + grind + ":1", cure: "ssh-keyscan -T 8 -p 1 " + grind},
-		{host: "choiros-prod-3", check: "reached", how: failure, says: key + " (ssh: no key found)", cure: "ssh choiros-prod-3"},
+		{host: "choiros-prod-3", check: "reached", how: failure, says: key + ": ssh: no key found", cure: " choiros-prod-3"},
 	} {
 		a.in(d.t, found)
 	}

@@ -266,7 +266,7 @@ func TestBump(t *testing.T) {
 	if len(first) != 3 || first["sandbox"] != second["sandbox"] || first["desktop"] != second["desktop"] || first["hypervisor"] == second["hypervisor"] {
 		t.Errorf("a commit to the hypervisor alone made\n  %v of\n  %v", second, first)
 	}
-	if out, err := l.Exec(ctx, l.BuildHost(), "grep -c "+sha+" "+second["hypervisor"]+"/bin/hypervisor"); err != nil {
+	if out, err := l.Exec(ctx, l.BuildHost(), "grep -c "+sha+" "+second["hypervisor"]+"/share/release"); err != nil {
 		t.Errorf("the hypervisor does not carry %s: %q, %v", sha, out, err)
 	}
 	if _, err := l.Bump(ctx, Bump{Broken: "build"}); err != nil {
