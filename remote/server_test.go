@@ -32,6 +32,8 @@ type server struct {
 	forwards bool
 	// stall says at what point the server stops answering.
 	stall string
+	// deaf has it drop all that it is sent, on every connection.
+	deaf atomic.Bool
 	// most is how many sessions a connection may have, if that is bounded.
 	most int32
 	// play answers commands in place of the shell.
@@ -141,7 +143,7 @@ func (s *server) serve(conn net.Conn) {
 		return nil, nil
 	}}
 	config.AddHostKey(*s.hostKey.Load())
-	_, channels, requests, err := ssh.NewServerConn(conn, config)
+	_, channels, requests, err := ssh.NewServerConn(&deafConn{conn, &s.deaf}, config)
 	if err != nil {
 		return
 	}
@@ -165,6 +167,20 @@ func (s *server) serve(conn net.Conn) {
 			}
 			s.sessions.Add(1)
 			go s.session(channel, requests)
+		}
+	}
+}
+
+// deafConn is a connection whose server may be deaf.
+type deafConn struct {
+	net.Conn
+	deaf *atomic.Bool
+}
+
+func (c *deafConn) Read(b []byte) (int, error) {
+	for {
+		if n, err := c.Conn.Read(b); err != nil || !c.deaf.Load() {
+			return n, err
 		}
 	}
 }

@@ -92,7 +92,11 @@ func (w *way) attempt(ctx context.Context, s *settings) (net.Conn, error) {
 	defer cancel()
 	switch {
 	case w.hop != nil:
-		return w.hop.DialContext(ctx, "tcp", s.address())
+		conn, err := w.hop.DialContext(ctx, "tcp", s.address())
+		if err != nil {
+			return nil, err
+		}
+		return &hopConn{Conn: conn, hop: w.hop}, nil
 	case s.proxyCommand != "":
 		return dialCommand(s.proxyCommand, s.address())
 	}
@@ -115,6 +119,19 @@ func (w *way) attempt(ctx context.Context, s *settings) (net.Conn, error) {
 		err = failed
 	}
 	return nil, err
+}
+
+// hopConn is a connection through a hop that was opened for it.
+type hopConn struct {
+	net.Conn
+	hop *Host
+}
+
+// Close ends the connection of the hop too, and first: by itself, a channel that is
+// closed ends only once the hop says so too.
+func (c *hopConn) Close() error {
+	c.hop.conn.Close()
+	return c.Conn.Close()
 }
 
 // sources are the addresses of ours to connect from; a nil one is the system's choice.

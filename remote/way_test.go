@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -75,6 +76,25 @@ func TestProxyJump(t *testing.T) {
 				<-hop.done
 			}
 		})
+	}
+}
+
+// A hop that answers nothing any more, not even that a channel is closed, keeps no
+// connection open.
+func TestProxyJumpIsDeaf(t *testing.T) {
+	servers, d := network(t, "near", "far")
+	prepend(t, d, "Host far\n ProxyJump near\n")
+	h, err := d.Dial(t.Context(), "far")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	servers["near"].deaf.Store(true)
+	h.conn.Close()
+	select {
+	case <-h.done:
+	case <-time.After(5 * time.Second):
+		t.Error("it goes on")
 	}
 }
 
