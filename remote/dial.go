@@ -127,7 +127,9 @@ func (d *Dialer) handshake(ctx context.Context, s *settings, via *way) (*Host, e
 	case refused != nil:
 		return nil, refused
 	}
-	if refusal := ring.refusal(err); refusal != nil {
+	// What a command said before it ended is not the host's answer, whatever it says.
+	var proxy *ProxyError
+	if refusal := ring.refusal(err); refusal != nil && !errors.As(err, &proxy) {
 		return nil, refusal
 	}
 	if command, ok := raw.(*commandConn); ok {

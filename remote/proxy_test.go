@@ -80,6 +80,7 @@ func TestProxyCommandFails(t *testing.T) {
 		"is not there":   {"/no/such/command %h", []string{"/no/such/command 127.0.0.1", "127"}},
 		"ends":           {"true", []string{"it ended"}},
 		"prints garbage": {"sh -c 'echo lorem; echo ipsum; echo dolor >&2'", []string{"it ended", "dolor"}},
+		"is refused":     {"sh -c 'echo Too many authentication failures >&2; exit 255'", []string{"exit status 255", "Too many"}},
 		"is another's":   {"echo HTTP/1.1 400 Bad Request", []string{"it ended"}},
 		"is silent":      {"sh -c 'echo open https://x to log in >&2; sleep 60'", []string{"said nothing for 1s", "open https://x to log in"}},
 		"is deaf":        {"sh -c 'exec >&-; sleep 60'", []string{"closed its output"}},
