@@ -29,7 +29,7 @@ func (k *hostKeys) commanded(ctx context.Context, invocation string, key ssh.Pub
 	}
 	args, ok := splitArguments(template)
 	if !ok || len(args) == 0 || !filepath.IsAbs(args[0]) {
-		return nil, refuse("is no command with an absolute path: %s", template)
+		return nil, refuse("is no command with an absolute path: %s", program(template))
 	}
 	for i, arg := range args[1:] {
 		expanded, err := k.settings.expand(k.expand(arg, invocation, key), fileTokens, true)

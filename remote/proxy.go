@@ -15,6 +15,7 @@ import (
 
 // ProxyError says that the ProxyCommand to a host failed, or ended.
 type ProxyError struct {
+	// Command is the program, made safe to show: its arguments may hold a password.
 	Command string
 	// Tail are the last lines it wrote to its standard error, made safe to show.
 	Tail []string
@@ -30,6 +31,14 @@ func (e *ProxyError) Error() string {
 }
 
 func (e *ProxyError) Unwrap() error { return e.Err }
+
+// program is what of a command may be shown, and recorded: its first word.
+func program(command string) string {
+	for word := range strings.FieldsSeq(command) {
+		return oneLine(word)
+	}
+	return ""
+}
 
 // commandGrace is how long a command may take to end once it is told to, and to
 // say why once its output has ended.
@@ -84,7 +93,7 @@ func dialCommand(command, address string) (net.Conn, error) {
 	if err != nil {
 		read.Close()
 		write.Close()
-		return nil, &ProxyError{Command: Clean(command), Err: err}
+		return nil, &ProxyError{Command: program(command), Err: err}
 	}
 	return c, nil
 }
@@ -115,7 +124,7 @@ func (c *commandConn) blame(err error) error {
 	if errors.As(err, &already) {
 		return err
 	}
-	return &ProxyError{Command: Clean(c.command), Tail: c.complaints.tail, Err: err}
+	return &ProxyError{Command: program(c.command), Tail: c.complaints.tail, Err: err}
 }
 
 // Close ends the command, and everything in its session: first with a hangup, as

@@ -77,7 +77,7 @@ func TestProxyCommandFails(t *testing.T) {
 		wants   []string
 	}{
 		"fails":          {`sh -c 'printf "no \033[31mway\nto it\n" >&2; exit 3'`, []string{"exit status 3", "no way; to it"}},
-		"is not there":   {"/no/such/command %h", []string{"/no/such/command 127.0.0.1", "127"}},
+		"is not there":   {"/no/such/command %h", []string{"(/no/such/command): ", "127"}},
 		"ends":           {"true", []string{"it ended"}},
 		"prints garbage": {"sh -c 'echo lorem; echo ipsum; echo dolor >&2'", []string{"it ended", "dolor"}},
 		"is refused":     {"sh -c 'echo Too many authentication failures >&2; exit 255'", []string{"exit status 255", "Too many"}},
@@ -141,6 +141,20 @@ func TestProxyCommandIsEnded(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); alive(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("what it started is still there")
+		}
+	}
+}
+
+// The arguments of a command may hold a password.
+func TestProxyCommandIsSecret(t *testing.T) {
+	for _, command := range []string{
+		"false --password canary", "false\tcanary", "/no/such/command canary", "false canary %d", "false canary 50%",
+	} {
+		_, d := newServer(t)
+		prepend(t, d, "ProxyCommand "+command)
+		_, err := d.Dial(t.Context(), "box")
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: got %v", command, err)
 		}
 	}
 }

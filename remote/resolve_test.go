@@ -102,7 +102,7 @@ func TestRefused(t *testing.T) {
 		"IdentityFile /%Z":                                 "%Z in /%Z",
 		"IdentityFile /50%":                                "half of a token",
 		"IdentityFile ${REL_TEST_NONE}/k":                  "${REL_TEST_NONE in",
-		"ProxyCommand x %d":                                "%d in x %d",
+		"ProxyCommand x %d":                                "%d in x, which",
 		"HostName -oX":                                     "@-ox\", which is no name",
 		"User a\x1b[31m":                                   `"a\x1b[31m@prod", which is no name`,
 		"ProxyJump %n;id":                                  "proxyjump prod;id, which names no host",

@@ -46,8 +46,12 @@ func (s *settings) expand(text, accepted string, env bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	where := text
+	if accepted == commandTokens {
+		where = program(text)
+	}
 	refuse := func(what, why string) error {
-		return &ConfigError{Host: s.alias, Option: what + " in " + text, Reason: why}
+		return &ConfigError{Host: s.alias, Option: oneLine(what + " in " + where), Reason: why}
 	}
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
