@@ -32,11 +32,11 @@ func (k *keyring) held(ctx context.Context) (list []*identity) {
 		blob := signer.PublicKey()
 		comment := ""
 		if key, ok := blob.(*agent.Key); ok {
-			comment = Clean(key.Comment)
+			comment = oneLine(key.Comment)
 		}
 		public, err := ssh.ParsePublicKey(blob.Marshal())
 		if err != nil {
-			k.skip(fmt.Sprintf("%s (agent: %s)", Clean(blob.Type()), comment), err)
+			k.skip(fmt.Sprintf("%s (agent: %s)", oneLine(blob.Type()), comment), err)
 			continue
 		}
 		list = append(list, &identity{

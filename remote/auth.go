@@ -86,7 +86,7 @@ func (k *keyring) skip(key string, err error) {
 	case errors.As(err, &cure):
 		k.skipped = append(k.skipped, SkippedKey{Key: key, Reason: cure.reason, Cure: cure.command})
 	default:
-		k.skipped = append(k.skipped, SkippedKey{Key: key, Reason: Clean(err.Error())})
+		k.skipped = append(k.skipped, SkippedKey{Key: key, Reason: oneLine(err.Error())})
 	}
 }
 
@@ -112,7 +112,7 @@ func (k *keyring) refusal(err error) error {
 	}
 	for _, method := range k.wanted {
 		if k.partial || !slices.Contains(k.wanted, "publickey") {
-			e.Wanted = append(e.Wanted, Clean(method))
+			e.Wanted = append(e.Wanted, oneLine(method))
 		}
 	}
 	if i := slices.IndexFunc(k.settings.identityFiles, isFile); i >= 0 {

@@ -26,7 +26,7 @@ func parseDestination(name string) (destination, error) {
 	to := destination{name: name, host: name}
 	if rest, ok := strings.CutPrefix(name, "ssh://"); ok {
 		if err := to.parseURI(rest); err != nil {
-			return to, &ConfigError{Host: Clean(name), Reason: err.Error()}
+			return to, &ConfigError{Host: oneLine(name), Reason: err.Error()}
 		}
 	} else {
 		if at := strings.LastIndexByte(name, '@'); at >= 0 {
@@ -41,11 +41,11 @@ func parseDestination(name string) (destination, error) {
 	}
 	switch {
 	case !validHost(to.host):
-		return to, &ConfigError{Host: Clean(name), Reason: fmt.Sprintf("%q is no host name", to.host)}
+		return to, &ConfigError{Host: oneLine(name), Reason: fmt.Sprintf("%q is no host name", to.host)}
 	case !validUser(to.user):
-		return to, &ConfigError{Host: Clean(name), Reason: fmt.Sprintf("%q is no user's name", to.user)}
+		return to, &ConfigError{Host: oneLine(name), Reason: fmt.Sprintf("%q is no user's name", to.user)}
 	case strings.Trim(to.port, "0123456789") != "":
-		return to, &ConfigError{Host: Clean(name), Reason: fmt.Sprintf("%q is no port", to.port)}
+		return to, &ConfigError{Host: oneLine(name), Reason: fmt.Sprintf("%q is no port", to.port)}
 	}
 	return to, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -106,6 +107,33 @@ func TestHostIsHostile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nor can what others say stand in an error as a line of rel's own.
+func TestErrorsAreOneLine(t *testing.T) {
+	const words = "no\nrel: done"
+	k := &keyring{dialer: &Dialer{}, settings: &settings{}, wanted: []string{words}}
+	k.skip("key", errors.New(words))
+	refusal := k.refusal(errors.New("unable to authenticate"))
+	said := []string{refusal.Error(), fmt.Sprint(refusal.(*AuthError).Skipped)}
+	for name, option := range map[string]string{
+		"an agent":            "IdentityAgent " + newToken(t).serve(t),
+		"ssh":                 "Nonsense\nNonsense",
+		"a KnownHostsCommand": `KnownHostsCommand /bin/sh -c "exec >&2; echo no; echo rel: done; exit 1"`,
+	} {
+		_, d := newServer(t, func(s *server) { s.allowed = makeSigner(t).PublicKey() })
+		prepend(t, d, option)
+		_, err := d.Dial(t.Context(), "box")
+		if err == nil {
+			t.Fatalf("%s: the host let us in", name)
+		}
+		said = append(said, err.Error())
+	}
+	for _, text := range said {
+		if strings.Contains(text, "\n") {
+			t.Errorf("it says %q", text)
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func (k *hostKeys) judge(recorded []records, key ssh.PublicKey) (_ verdict, reas
 		if err == nil {
 			return known, ""
 		}
-		reason = Clean(strings.TrimPrefix(err.Error(), "ssh: "))
+		reason = oneLine(strings.TrimPrefix(err.Error(), "ssh: "))
 	}
 	for i, list := range recorded {
 		v := list.weigh(plain(key))

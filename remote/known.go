@@ -167,7 +167,7 @@ func parseRecords(source string, text []byte, tell func(string, ...any)) (list r
 		where := fmt.Sprintf("%s:%d", source, number)
 		r, err := parseRecord(where, line)
 		if err != nil {
-			tell("%s is passed over: %s", where, Clean(err.Error()))
+			tell("%s is passed over: %s", where, oneLine(err.Error()))
 		} else if r != nil {
 			list = append(list, r)
 		}

@@ -47,7 +47,7 @@ func (k *hostKeys) commanded(ctx context.Context, invocation string, key ssh.Pub
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, refuse("failed: %v %s", err, Clean(strings.TrimSpace(stderr.String())))
+		return nil, refuse("failed: %v %s", err, oneLine(stderr.String()))
 	}
 	return parseRecords("KnownHostsCommand", out, k.dialer.tell).of(k.names[0]), nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os/exec"
-	"strings"
 	"time"
 )
 
@@ -57,7 +56,7 @@ func resolve(ctx context.Context, configFile string, to destination) (*settings,
 	case ctx.Err() != nil:
 		return nil, &ConfigError{Host: to.name, Reason: "ssh -G took longer than " + resolveTimeout.String()}
 	case err != nil:
-		return nil, &ConfigError{Host: to.name, Reason: "ssh -G: " + Clean(strings.TrimSpace(stderr.String()))}
+		return nil, &ConfigError{Host: to.name, Reason: "ssh -G: " + oneLine(stderr.String())}
 	}
 	return parseSettings(to, string(out))
 }

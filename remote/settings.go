@@ -87,7 +87,7 @@ func parseSettings(to destination, text string) (*settings, error) {
 func (s *settings) set(key, value string) error {
 	if k := keywords[strings.ToLower(key)]; k.take != nil {
 		if refusal := k.take(s, value); refusal != "" {
-			return &ConfigError{Host: s.alias, Option: Clean(key + " " + value), Reason: refusal}
+			return &ConfigError{Host: s.alias, Option: oneLine(key + " " + value), Reason: refusal}
 		}
 	}
 	return nil
@@ -117,7 +117,7 @@ func (s *settings) finish() error {
 			return err
 		}
 		if _, err := parseDestination(s.jumps[i]); err != nil {
-			return &ConfigError{Host: s.alias, Option: "proxyjump " + Clean(s.jumps[i]), Reason: "names no host"}
+			return &ConfigError{Host: s.alias, Option: "proxyjump " + oneLine(s.jumps[i]), Reason: "names no host"}
 		}
 	}
 	if variable, ok := strings.CutPrefix(s.identityAgent, "$"); ok {

@@ -41,7 +41,7 @@ func newToken(t *testing.T) *token {
 }
 
 func (k *token) List() ([]*agent.Key, error) {
-	return []*agent.Key{{Format: k.public.Type(), Blob: k.public.Marshal(), Comment: "token"}}, nil
+	return []*agent.Key{{Format: k.public.Type(), Blob: k.public.Marshal(), Comment: "token\nrel: done"}}, nil
 }
 
 func (k *token) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
