@@ -35,13 +35,36 @@ func (h *Host) lend(ctx context.Context, session *ssh.Session, l *Loan) (stop fu
 	if h.forwarded {
 		return stop, nil
 	}
-	err = h.bounded(ctx, "forwarding an agent", func() error { return agent.RequestAgentForwarding(session) })
-	if err != nil {
+	if err := h.forward(ctx, session); err != nil {
 		stop()
-		return nil, fmt.Errorf("%s: its sshd forwards no agent (AllowAgentForwarding): %w", h.name, err)
+		return nil, err
 	}
 	h.forwarded = true
 	return stop, nil
+}
+
+// errDenied is a host's no.
+var errDenied = errors.New("it was denied")
+
+// forward asks for an agent's channels. The error is a *[LostError] if there was no
+// answer; agent.RequestAgentForwarding does not tell that from a no.
+func (h *Host) forward(ctx context.Context, session *ssh.Session) error {
+	err := h.bounded(ctx, "forwarding an agent", func() error {
+		granted, err := session.SendRequest("auth-agent-req@openssh.com", true, nil)
+		if err == nil && !granted {
+			return errDenied
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errDenied):
+		return fmt.Errorf("%s: its sshd forwards no agent (AllowAgentForwarding): %w", h.name, err)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return &LostError{Host: h.name, Err: err, Unsent: true}
 }
 
 // lendings is how many uses of loans a host may have open at once. An honest one has

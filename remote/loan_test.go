@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -186,6 +188,44 @@ func TestLoanIsGoodAtOneHost(t *testing.T) {
 			t.Error("it signed for a session that is not bound")
 		}
 	})
+}
+
+// Only a host that denies it is said to forward no agent.
+func TestForwardingFails(t *testing.T) {
+	enough := errors.New("enough")
+	for name, c := range map[string]struct {
+		stall string
+		then  func(*server, context.CancelCauseFunc)
+		is    func(error) bool
+	}{
+		"denied": {"", nil, func(err error) bool { return strings.Contains(err.Error(), "AllowAgentForwarding") }},
+		"ended": {"agent", func(_ *server, end context.CancelCauseFunc) { end(enough) },
+			func(err error) bool { return err == enough }},
+		"lost": {"agent", func(s *server, _ context.CancelCauseFunc) { s.cut() }, func(err error) bool {
+			var lost *LostError
+			return errors.As(err, &lost) && lost.Unsent
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, d := newServer(t, func(s *server) { s.stall, s.stalled = c.stall, make(chan struct{}, 1) })
+			h := dial(t, d)
+			ctx, end := context.WithCancelCause(t.Context())
+			defer end(nil)
+			go func() {
+				select {
+				case <-s.stalled:
+					c.then(s, end)
+				case <-ctx.Done():
+				}
+			}()
+			if _, err := h.Run(ctx, Script{Name: "s", Code: "true", Loan: newBorrower(t).loan}); err == nil || !c.is(err) {
+				t.Errorf("got %v", err)
+			}
+			if len(h.lent()) != 0 {
+				t.Error("it is lent still")
+			}
+		})
+	}
 }
 
 func TestAgentHasNothingElse(t *testing.T) {

@@ -30,8 +30,10 @@ type server struct {
 	shell []string
 	// forwards lets connections through to where they are asked for.
 	forwards bool
-	// stall says at what point the server stops answering.
-	stall string
+	// stall says at what point the server stops answering; stalled is told, if that is
+	// the request for an agent.
+	stall   string
+	stalled chan struct{}
 	// deaf has it drop all that it is sent, on every connection.
 	deaf atomic.Bool
 	// most is how many sessions a connection may have, if that is bounded.
@@ -189,6 +191,10 @@ func (s *server) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 	defer channel.Close()
 	defer s.open.Add(-1)
 	for r := range requests {
+		if s.stall == "agent" && r.Type == "auth-agent-req@openssh.com" {
+			tell(s.stalled)
+			continue
+		}
 		if r.Type != "exec" {
 			_ = r.Reply(false, nil)
 			continue
