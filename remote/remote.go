@@ -131,10 +131,15 @@ func (e *DialError) Lost() bool { return true }
 func (e *DialError) Unreached() bool { return true }
 
 // Fleeting reports whether the next attempt may well succeed. A name that does not
-// exist will not do so in a moment, nor will a ProxyCommand that the shell cannot find.
+// exist will not do so in a moment, nor will a ProxyCommand that the shell cannot find,
+// nor a jump host that forbids it.
 func (e *DialError) Fleeting() bool {
 	var name *net.DNSError
 	var command *exec.ExitError
+	var forbidden *ForwardError
+	if errors.As(e.Err, &forbidden) {
+		return false
+	}
 	if errors.As(e.Err, &command) && (command.ExitCode() == 126 || command.ExitCode() == 127) {
 		return false
 	}

@@ -28,8 +28,8 @@ type server struct {
 	addr    string
 	// shell runs a command as a login shell does; sh -c, unless it is set.
 	shell []string
-	// forwards lets connections through to where they are asked for.
-	forwards bool
+	// forwards lets connections through to where they are asked for; forbids has none.
+	forwards, forbids bool
 	// stall says at what point the server stops answering; stalled is told, if that is
 	// the request for an agent.
 	stall   string
@@ -153,6 +153,8 @@ func (s *server) serve(conn net.Conn) {
 	for c := range channels {
 		switch {
 		case s.stall == "session":
+		case s.forbids && c.ChannelType() == "direct-tcpip":
+			_ = c.Reject(ssh.Prohibited, "open failed")
 		case c.ChannelType() == "direct-tcpip" && s.forwards:
 			go s.forward(c)
 		case c.ChannelType() == "direct-tcpip":

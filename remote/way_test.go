@@ -110,6 +110,21 @@ func TestProxyJumpFails(t *testing.T) {
 	contains(t, err.Error(), "on the way to far")
 }
 
+// A hop that forbids it will do so in a moment, too.
+func TestProxyJumpIsForbidden(t *testing.T) {
+	s, d := newServer(t, func(s *server) { s.forbids = true })
+	prepend(t, d, "Host far\n HostName 10.0.0.1\n ProxyJump box\n UserKnownHostsFile /dev/null\n")
+	_, err := d.Dial(t.Context(), "far")
+	var failed *DialError
+	var forbidden *ForwardError
+	if s.conn.Load() == nil || !errors.As(err, &failed) || !errors.As(err, &forbidden) {
+		t.Fatalf("got %v", err)
+	}
+	if failed.Host != "far" || forbidden.Host != "box" || failed.Fleeting() {
+		t.Errorf("on the way to %s, %s; it is to be tried again: %v", failed.Host, forbidden.Host, failed.Fleeting())
+	}
+}
+
 // ssh starts itself for ever here.
 func TestProxyJumpInACircle(t *testing.T) {
 	d := &Dialer{ConfigFile: filepath.Join(t.TempDir(), "config")}

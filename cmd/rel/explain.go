@@ -231,6 +231,12 @@ func explainHost(err error) (explanation, bool) {
 	)
 	e := explanation{code: exitUnreachable, what: err.Error()}
 	switch {
+	case errors.As(err, &forward) && errors.As(err, &dial):
+		e.cure = "AllowTcpForwarding local in the sshd_config of " + forward.Host + ", which is on the way"
+	case errors.As(err, &forward):
+		e.code = exitRefused
+		e.detail = []string{`the checks that are from = "target" go through its sshd`}
+		e.cure = "AllowTcpForwarding local in its sshd_config; or from = \"operator\""
 	case errors.As(err, &auth):
 		return explainAuth(auth), true
 	case errors.As(err, &key):
@@ -241,10 +247,6 @@ func explainHost(err error) (explanation, bool) {
 		e.cure = "ssh -G " + config.Host
 	case errors.As(err, &shell):
 		e.cure = "ssh " + shell.Host + " /bin/sh -c true"
-	case errors.As(err, &forward):
-		e.code = exitRefused
-		e.detail = []string{`the checks that are from = "target" go through its sshd`}
-		e.cure = "AllowTcpForwarding local in its sshd_config; or from = \"operator\""
 	case errors.As(err, &sudo):
 		return explainSudo(sudo), true
 	case errors.As(err, &lost):

@@ -56,6 +56,20 @@ func TestExplainAuth(t *testing.T) {
 	}
 }
 
+// A host that forbids forwarding is named, whether a check goes through it or the way
+// to another host.
+func TestExplainForward(t *testing.T) {
+	forbidden := &remote.ForwardError{Host: "near", Address: "10.0.0.1:22"}
+	jump := explain(&remote.DialError{Host: "prod", Address: "10.0.0.1:22", Err: forbidden})
+	if jump.code != exitUnreachable || !strings.Contains(jump.cure, "sshd_config of near") || len(jump.detail) > 0 {
+		t.Errorf("a jump: %+v", jump)
+	}
+	check := explain(forbidden)
+	if check.code != exitRefused || !strings.Contains(check.cure, "operator") || len(check.detail) == 0 {
+		t.Errorf("a check: %+v", check)
+	}
+}
+
 // The line to run really records the key, whatever the file's end is and its name.
 func TestExplainNewHostKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known hosts")
