@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -100,6 +101,16 @@ func (b *Become) refused() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
+}
+
+// sudoError is the error of a password that is not to be had, or that was refused
+// before.
+func (h *Host) sudoError(err error) error {
+	var before *SudoError
+	if errors.As(err, &before) {
+		return err
+	}
+	return &SudoError{Host: h.name, User: h.client.User(), By: h.Become.String(), Err: err}
 }
 
 // becomeTimeout bounds the first use of sudo and its like, with the question for a

@@ -46,7 +46,7 @@ func (t *talk) outcome(err error) error {
 	case errors.As(err, &stop):
 		return t.shellError(string(stop))
 	case errors.As(err, &ask):
-		return &SudoError{Host: t.host.name, User: t.host.client.User(), By: t.host.Become.String(), Err: ask.err}
+		return t.host.sudoError(ask.err)
 	case errors.As(err, &missing), errors.Is(err, io.EOF):
 		return &LostError{Host: t.host.name, Err: errors.New("it ended while " + t.script.Name + " ran"), Unsent: !t.sent.Load()}
 	case !t.answers.open && (err == nil || errors.As(err, &exit)):

@@ -104,7 +104,10 @@ func (h *Host) command(s *Script) (string, error) {
 	if !s.Root || h.Become == nil {
 		return "exec " + bootstrap, nil
 	}
-	return "exec " + strings.Join(h.Become.words, " ") + " " + bootstrap, h.Become.refused()
+	if err := h.Become.refused(); err != nil {
+		return "", h.sudoError(err)
+	}
+	return "exec " + strings.Join(h.Become.words, " ") + " " + bootstrap, nil
 }
 
 // wait waits for the session, or for ctx and then for the session's goroutines,
