@@ -19,6 +19,8 @@ type Become struct {
 	// ask asks the operator for the password of a user; nil where nobody is asked.
 	ask func(user string) (string, error)
 
+	// asking is held by who asks, mu never for as long as that.
+	asking   chan struct{}
 	mu       sync.Mutex
 	asked    bool
 	password string
@@ -67,7 +69,7 @@ func NewBecome(name, command string, ask func(user string) (string, error)) (*Be
 			return nil, fmt.Errorf("%q is no word that every shell takes as it is: letters, digits and /._+@%%=:,- are", word)
 		}
 	}
-	return &Become{words: words, ask: ask}, nil
+	return &Become{words: words, ask: ask, asking: make(chan struct{}, 1)}, nil
 }
 
 func (b *Become) String() string {
@@ -80,27 +82,37 @@ func (b *Become) String() string {
 // answer is the user's password. What came of asking for it, or of using it, holds
 // for the run: a password that was refused once is not tried again, since hosts lock
 // out who does that.
-func (b *Become) answer(user string) (string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.asked {
-		b.asked = true
-		b.password, b.err = b.ask(user)
+func (b *Become) answer(ctx context.Context, user string) (string, error) {
+	select {
+	case b.asking <- struct{}{}:
+		defer func() { <-b.asking }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
 	}
-	return b.password, b.err
+	if password, asked, err := b.known(); asked {
+		return password, err
+	}
+	password, err := b.ask(user)
+	b.learn(password, err)
+	return password, err
 }
 
-func (b *Become) refuse(err error) {
+func (b *Become) known() (password string, asked bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.password, b.err = "", err
+	return b.password, b.asked, b.err
+}
+
+func (b *Become) learn(password string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked, b.password, b.err = true, password, err
 }
 
 // refused is why there is no use in trying again.
 func (b *Become) refused() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
+	_, _, err := b.known()
+	return err
 }
 
 // sudoError is the error of a password that is not to be had, or that was refused

@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 )
 
 // sudoer is a host whose sudo does what the shell does, and asks for a password first;
@@ -41,5 +43,35 @@ func TestPasswordIsNotToBeHad(t *testing.T) {
 		if first != nil && second != nil && first.Error() != second.Error() {
 			t.Errorf("%s: first %q, then %q", name, first, second)
 		}
+	}
+}
+
+// Whoever waits while the operator is asked waits no longer than for their own run.
+func TestPasswordIsAskedFor(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan string)
+	h := sudoer(t, wants, func(string) (string, error) {
+		close(asked)
+		return <-answer, nil
+	})
+	first := make(chan error)
+	go func() { first <- h.TryBecome(t.Context()) }()
+	<-asked
+	enough := errors.New("enough")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, enough)
+	defer cancel()
+	second := make(chan error, 1)
+	go func() { second <- h.TryBecome(ctx) }()
+	select {
+	case err := <-second:
+		if !errors.Is(err, enough) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for the answer")
+	}
+	answer <- "wrong"
+	var sudo *SudoError
+	if err := <-first; !errors.As(err, &sudo) || !sudo.Asked {
+		t.Errorf("got %v", err)
 	}
 }

@@ -103,7 +103,7 @@ func (t *talk) feed(ctx context.Context, stdin io.WriteCloser, header string) {
 		case <-t.ready:
 			waits = false
 		case <-t.prompts:
-			if err := t.login(stdin); err != nil {
+			if err := t.login(ctx, stdin); err != nil {
 				t.end(err)
 				return
 			}
@@ -134,14 +134,14 @@ func tell(c chan<- struct{}) {
 
 // login answers sudo. When it asks a second time, it did not take the password: the end
 // of its input has it give up, and say so.
-func (t *talk) login(stdin io.WriteCloser) error {
+func (t *talk) login(ctx context.Context, stdin io.WriteCloser) error {
 	if t.answered.Load() {
 		stdin.Close()
 		return nil
 	}
 	user := t.host.client.User()
 	t.late.Stop() // the question has a deadline of its own
-	password, err := t.host.Become.answer(user)
+	password, err := t.host.Become.answer(ctx, user)
 	if err != nil {
 		return &askError{err}
 	}

@@ -71,7 +71,7 @@ func (t *talk) unopened(exit *ssh.ExitError) error {
 	}
 	err := &SudoError{Host: t.host.name, User: t.host.client.User(), By: become.String(), Said: t.heard(), Asked: t.answered.Load()}
 	if err.Asked {
-		become.refuse(err)
+		become.learn("", err)
 	}
 	return err
 }
