@@ -75,3 +75,27 @@ func TestPasswordIsAskedFor(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A sudo that hangs is to blame, and not the login shell before it.
+func TestSudoHangs(t *testing.T) {
+	for name, c := range map[string]struct {
+		shell string
+		asked bool
+	}{
+		"at once":           {"echo no network >&2; exec sleep 60", false},
+		"over the password": {`printf ` + prompt + ` >&2; read -r it; echo no network >&2; exec sleep 60`, true},
+	} {
+		h := sudoer(t, c.shell, func(string) (string, error) { return "right", nil })
+		h.patience = 500 * time.Millisecond
+		err := h.TryBecome(t.Context())
+		var sudo *SudoError
+		if !errors.As(err, &sudo) || sudo.Asked != c.asked {
+			t.Errorf("%s: got %v", name, err)
+			continue
+		}
+		contains(t, err.Error(), "box: ", "did not get to the script within 500ms", "no network")
+		if h.Become.refused() != nil {
+			t.Errorf("%s: the password was not refused", name)
+		}
+	}
+}

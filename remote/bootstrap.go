@@ -85,7 +85,7 @@ func (h *Host) newTalk(s *Script, nonce string, to io.Writer, end context.Cancel
 	t.answers = &gate{word: nonce + "\n", hint: readyWord + "\n", before: &t.printed, to: to, fail: end,
 		hinted: func() { t.printed.Reset(); tell(t.ready) }, opened: func() { t.late.Stop() }}
 	t.complaints = &gate{word: nonce + "\n", before: t.greeting, to: said, fail: end, opened: func() {}}
-	if s.Root && h.Become != nil && h.Become.ask != nil {
+	if t.becoming() && h.Become.ask != nil {
 		t.complaints.hint = prompt
 		t.complaints.hinted = func() { *t.greeting = lineWriter{}; tell(t.prompts) }
 	}

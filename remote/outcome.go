@@ -44,7 +44,7 @@ func (t *talk) outcome(err error) error {
 	var missing *ssh.ExitMissingError
 	switch {
 	case errors.As(err, &stop):
-		return t.shellError(string(stop))
+		return t.stopped(string(stop))
 	case errors.As(err, &ask):
 		return t.host.sudoError(ask.err)
 	case errors.As(err, &missing), errors.Is(err, io.EOF):
@@ -59,16 +59,32 @@ func (t *talk) outcome(err error) error {
 	return fmt.Errorf("%s: %s: %w", t.host.name, t.script.Name, err)
 }
 
+// stopped is the error of a session that did not get to the script, and that we have
+// ended: with sudo before it, sudo's.
+func (t *talk) stopped(why string) error {
+	if !t.becoming() {
+		return t.shellError(why)
+	}
+	said := "it " + why
+	if heard := t.heard(); heard != "" {
+		said += ": " + heard
+	}
+	return &SudoError{Host: t.host.name, User: t.host.client.User(), By: t.host.Become.String(), Said: said, Asked: t.answered.Load()}
+}
+
+// becoming reports whether the script is to be run by sudo or its like.
+func (t *talk) becoming() bool { return t.script.Root && t.host.Become != nil }
+
 // unopened is the error of a session that ended before the script's first word.
 func (t *talk) unopened(exit *ssh.ExitError) error {
-	become := t.host.Become
-	if !t.script.Root || become == nil {
+	if !t.becoming() {
 		status := 0
 		if exit != nil {
 			status = exit.ExitStatus()
 		}
 		return t.shellError(fmt.Sprintf("ended with status %d, and did not get to the script", status))
 	}
+	become := t.host.Become
 	err := &SudoError{Host: t.host.name, User: t.host.client.User(), By: become.String(), Said: t.heard(), Asked: t.answered.Load()}
 	if err.Asked {
 		become.learn("", err)
