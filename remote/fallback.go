@@ -22,6 +22,9 @@ var unset = map[string][]string{
 	"identityfile":         {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"},
 	"userknownhostsfile":   {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
 	"globalknownhostsfile": {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
+	// x/crypto would take ssh-rsa too, which is SHA-1.
+	"casignaturealgorithms": {"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," +
+		"sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"},
 }
 
 // route are the keywords that the tokens of the others stand for.

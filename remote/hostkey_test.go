@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -151,6 +153,38 @@ func TestHostKeyIsCheckedAnew(t *testing.T) {
 	var changed *HostKeyError
 	if err := k.check(t.Context(), other.PublicKey()); !errors.As(err, &changed) || len(changed.Known) == 0 {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Without ssh too, an authority's signature with SHA-1 does not count.
+func TestAuthoritySignsWithSHA1(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	write(t, file, "")
+	s, err := readSettings(file, destination{name: "box", host: "box"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := records{{marker: markAuthority, key: authority.PublicKey()}}
+	for algorithm, good := range map[string]bool{ssh.KeyAlgoRSA: false, ssh.KeyAlgoRSASHA256: true} {
+		signer, err := ssh.NewSignerWithAlgorithms(authority.(ssh.AlgorithmSigner), []string{algorithm})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert := &ssh.Certificate{Key: makeSigner(t).PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"box"}, ValidBefore: ssh.CertTimeInfinity}
+		if err := cert.SignCert(rand.Reader, signer); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&hostKeys{settings: s}).vouched([]records{list}, cert); (err == nil) != good {
+			t.Errorf("%s: got %v", algorithm, err)
+		}
 	}
 }
 
