@@ -17,7 +17,8 @@ const resolveTimeout = 20 * time.Second
 // the run is made in the same way; callers at the same time share one answer. What
 // failed is asked again.
 func (d *Dialer) resolve(ctx context.Context, to destination) (*settings, error) {
-	key := to.key()
+	// Errors call a host what it was called: one with two names is asked for twice.
+	key := to.name + "\x00" + to.key()
 	asked := d.resolving.DoChan(key, func() (any, error) {
 		if s, ok := d.resolved.Load(key); ok {
 			return s, nil

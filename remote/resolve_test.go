@@ -82,6 +82,10 @@ func TestResolveOnce(t *testing.T) {
 	if got := read(t, dir+"/count"); got != "x\n" {
 		t.Errorf("it was asked %d times", len(got)/2)
 	}
+	to.name = "ssh://prod"
+	if s, err := d.resolve(t.Context(), to); err != nil || s.alias != "ssh://prod" {
+		t.Errorf("got %v, %v", s, err)
+	}
 	to.port = "3"
 	if s, err := d.resolve(t.Context(), to); err != nil || s.port != "3" {
 		t.Errorf("got %v, %v", s, err)
