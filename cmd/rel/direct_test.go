@@ -192,7 +192,7 @@ var raids = []raid{
 	{name: "another user", script: "try admin@$TARGET 'echo in; touch /tmp/owned'", says: "Permission denied",
 		at: "choiros-prod", also: `useradd --create-home admin 2>/dev/null; mkdir -p /home/admin/.ssh; echo "$LENT" >/home/admin/.ssh/authorized_keys`, direct: true},
 	{name: "after its time", script: "try root@$TARGET true", says: "Permission denied",
-		at: "choiros-prod", also: `sed -i 's/expiry-time="[0-9]*"/expiry-time="20200101000000"/' /root/.ssh/authorized_keys`, direct: true}, // with the next key
+		at: "choiros-prod", also: `sed -i 's/expiry-time="[0-9Z]*"/expiry-time="20200101000000"/' /root/.ssh/authorized_keys`, direct: true}, // with the next key
 	{name: "a signature", script: "ssh-add -L >/tmp/lent.pub; echo x | ssh-keygen -Y sign -n git -f /tmp/lent.pub; echo $?", says: "255", direct: true},
 	{name: "twice", script: "try root@$TARGET </dev/null >/dev/null; try root@$TARGET 'touch /tmp/owned'", says: "Permission denied"},
 }
