@@ -188,8 +188,8 @@ func TestHostFloods(t *testing.T) {
 		"a line":     func(c ssh.Channel) { flood(c.Stderr(), size); exits(c, 1) },
 		"lines":      func(c ssh.Channel) { flood(newlines{c.Stderr()}, size/20); exits(c, 1) },
 		"an answer":  func(c ssh.Channel) { flood(c, size); exits(c, 0) },
-		"scp":        func(c ssh.Channel) { _, _ = c.Write([]byte{1}); flood(c, size); exits(c, 1) },
-		"scp's line": func(c ssh.Channel) { flood(c.Stderr(), size); exits(c, 1) },
+		"scp":        func(c ssh.Channel) { _, _ = c.Write([]byte{1}); flood(c, size/5); exits(c, 1) },
+		"scp's line": func(c ssh.Channel) { flood(c.Stderr(), size/5); exits(c, 1) },
 	}
 	for name, fn := range cases {
 		t.Run(name, func(t *testing.T) {
