@@ -180,7 +180,8 @@ func (c *courier) push(ctx context.Context, loan Loan, paths []string) (sent int
 	return sent, &hinderedError{err.Error()}
 }
 
-// pushed is what push.sh's answer comes to; tail is the last line that anything said.
+// pushed is what push.sh's answer comes to; tail is the last line that anything said
+// of its own accord.
 func pushed(host string, a answer, loan Loan, tail string) error {
 	exported, ssh := a.get("export"), a.get("ssh")
 	switch {
@@ -188,19 +189,16 @@ func pushed(host string, a answer, loan Loan, tail string) error {
 		return nil
 	case loan.Refused() != nil:
 		return &hinderedError{fmt.Sprintf("%s used the login in a way that it was not lent for: %v", host, loan.Refused())}
-	case exported != "0" && exported != exportCut:
-		return fmt.Errorf("%s: nix-store --export failed (%s): %s", host, exported, tail)
 	case ssh == "255" && loan.Spent():
 		return &hinderedError{fmt.Sprintf("the connection of %s to it broke off: %s", host, tail)}
 	case ssh == "255":
 		return &hinderedError{fmt.Sprintf("%s could not log in there: %s", host, orTail(strings.Join(a.all("said"), "; "), tail))}
+	case ssh == "0":
+		return fmt.Errorf("%s: nix-store --export failed (%s): %s", host, exported, tail)
 	}
-	return fmt.Errorf("nix-store --import failed there (%s): %s", ssh, tail)
+	// Where one of the two fails, the other is cut off.
+	return fmt.Errorf("the store paths did not arrive (nix-store --export on %s: %s, --import there: %s): %s", host, exported, ssh, tail)
 }
-
-// exportCut is xargs' status when nobody reads any more what its command writes: POSIX
-// has it for a command that a signal ended.
-const exportCut = "125"
 
 func orTail(said, tail string) string {
 	if said == "" {
