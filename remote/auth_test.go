@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -40,7 +41,7 @@ func TestPassphrase(t *testing.T) {
 			_, d := newServer(t)
 			file := lock(t, d, phrase)
 			asked := 0
-			d.Ask = func(question string, secret bool) (string, error) {
+			d.Ask = func(_ context.Context, question string, secret bool) (string, error) {
 				contains(t, question, "Passphrase for "+file)
 				if !secret {
 					t.Error("it would be shown")
@@ -80,7 +81,7 @@ func TestPassphraseOfWrongKey(t *testing.T) {
 		s.allowed = other.PublicKey()
 	})
 	lock(t, d, "phrase")
-	d.Ask = func(question string, _ bool) (string, error) {
+	d.Ask = func(_ context.Context, question string, _ bool) (string, error) {
 		t.Errorf("asked: %s", question)
 		return "", nil
 	}
@@ -96,7 +97,7 @@ func TestBatchMode(t *testing.T) {
 	_, d := newServer(t)
 	lock(t, d, "phrase")
 	configure(t, d, "User tester", "User tester\n    BatchMode yes")
-	d.Ask = func(question string, _ bool) (string, error) {
+	d.Ask = func(_ context.Context, question string, _ bool) (string, error) {
 		t.Errorf("asked: %s", question)
 		return "", nil
 	}

@@ -17,7 +17,7 @@ type Become struct {
 	// words go before what is to run as root.
 	words []string
 	// ask asks the operator for the password of a user; nil where nobody is asked.
-	ask func(user string) (string, error)
+	ask func(ctx context.Context, user string) (string, error)
 
 	// asking is held by who asks, mu never for as long as that.
 	asking   chan struct{}
@@ -45,7 +45,7 @@ var becomeWord = regexp.MustCompile(`^[A-Za-z0-9/._-][A-Za-z0-9/._+@%=:,-]*$`)
 // NewBecome is the way that is called name ("sudo", "doas" or "run0"), or else the
 // command, whose words are split at blanks and which no shell reads. With ask, sudo is
 // given the password that ask returns, if it wants one.
-func NewBecome(name, command string, ask func(user string) (string, error)) (*Become, error) {
+func NewBecome(name, command string, ask func(ctx context.Context, user string) (string, error)) (*Become, error) {
 	words, known := becomes[name]
 	switch {
 	case name != "" && !known:
@@ -92,7 +92,7 @@ func (b *Become) answer(ctx context.Context, user string) (string, error) {
 	if password, asked, err := b.known(); asked {
 		return password, err
 	}
-	password, err := b.ask(user)
+	password, err := b.ask(ctx, user)
 	b.learn(password, err)
 	return password, err
 }

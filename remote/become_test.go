@@ -9,7 +9,7 @@ import (
 
 // sudoer is a host whose sudo does what the shell does, and asks for a password first;
 // ask answers it.
-func sudoer(t *testing.T, shell string, ask func(string) (string, error)) *Host {
+func sudoer(t *testing.T, shell string, ask func(context.Context, string) (string, error)) *Host {
 	t.Helper()
 	_, d := newServer(t, func(s *server) { s.shell = []string{"/bin/sh", "-c", shell} })
 	h := dial(t, d)
@@ -27,9 +27,9 @@ const wants = `printf ` + prompt + ` >&2; read -r it; echo sorry >&2; exit 1`
 // What came of a password is the same error for every script of the run.
 func TestPasswordIsNotToBeHad(t *testing.T) {
 	nobody := errors.New("nobody is there")
-	for name, ask := range map[string]func(string) (string, error){
-		"nobody gave it": func(string) (string, error) { return "", nobody },
-		"it was refused": func(string) (string, error) { return "wrong", nil },
+	for name, ask := range map[string]func(context.Context, string) (string, error){
+		"nobody gave it": func(context.Context, string) (string, error) { return "", nobody },
+		"it was refused": func(context.Context, string) (string, error) { return "wrong", nil },
 	} {
 		h := sudoer(t, wants, ask)
 		first := h.TryBecome(t.Context())
@@ -49,7 +49,7 @@ func TestPasswordIsNotToBeHad(t *testing.T) {
 // Whoever waits while the operator is asked waits no longer than for their own run.
 func TestPasswordIsAskedFor(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan string)
-	h := sudoer(t, wants, func(string) (string, error) {
+	h := sudoer(t, wants, func(context.Context, string) (string, error) {
 		close(asked)
 		return <-answer, nil
 	})
@@ -85,7 +85,7 @@ func TestSudoHangs(t *testing.T) {
 		"at once":           {"echo no network >&2; exec sleep 60", false},
 		"over the password": {`printf ` + prompt + ` >&2; read -r it; echo no network >&2; exec sleep 60`, true},
 	} {
-		h := sudoer(t, c.shell, func(string) (string, error) { return "right", nil })
+		h := sudoer(t, c.shell, func(context.Context, string) (string, error) { return "right", nil })
 		h.patience = 500 * time.Millisecond
 		err := h.TryBecome(t.Context())
 		var sudo *SudoError

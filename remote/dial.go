@@ -34,8 +34,8 @@ const (
 type Dialer struct {
 	// ConfigFile is the SSH configuration to read; empty for OpenSSH's own.
 	ConfigFile string
-	// Ask puts a question to the operator; nil where there is no terminal.
-	Ask func(question string, secret bool) (string, error)
+	// Ask puts a question to the operator, until ctx ends; nil where there is no terminal.
+	Ask func(ctx context.Context, question string, secret bool) (string, error)
 	// ReadOnly says that nothing is written down: a host whose key is not on record is
 	// let pass or refused as ever, and is not recorded.
 	ReadOnly bool

@@ -35,15 +35,15 @@ func TestHostKeyChanges(t *testing.T) {
 func TestHostKeyPolicy(t *testing.T) {
 	cases := []struct {
 		name, strict string
-		ask          func(string, bool) (string, error)
+		ask          func(context.Context, string, bool) (string, error)
 		wants        bool
 	}{
 		{"accept-new", "accept-new", nil, true},
 		{"no is taken as accept-new", "no", nil, true},
-		{"yes", "yes", func(string, bool) (string, error) { return "yes", nil }, false},
+		{"yes", "yes", func(context.Context, string, bool) (string, error) { return "yes", nil }, false},
 		{"ask, nobody there", "ask", nil, false},
-		{"ask, yes", "ask", func(string, bool) (string, error) { return "yes", nil }, true},
-		{"ask, no", "ask", func(string, bool) (string, error) { return "no", nil }, false},
+		{"ask, yes", "ask", func(context.Context, string, bool) (string, error) { return "yes", nil }, true},
+		{"ask, no", "ask", func(context.Context, string, bool) (string, error) { return "no", nil }, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

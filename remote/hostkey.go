@@ -138,7 +138,7 @@ func (k *hostKeys) check(ctx context.Context, key ssh.PublicKey) error {
 		}
 		return refusal
 	case unknown:
-		if err := k.accept(refusal, plain(key)); err != nil {
+		if err := k.accept(ctx, refusal, plain(key)); err != nil {
 			return err
 		}
 	}
@@ -201,7 +201,7 @@ func (k *hostKeys) refusal(key ssh.PublicKey) *HostKeyError {
 
 // accept decides on the key of a host that is not on record, as
 // StrictHostKeyChecking has it, and records it.
-func (k *hostKeys) accept(refusal *HostKeyError, key ssh.PublicKey) error {
+func (k *hostKeys) accept(ctx context.Context, refusal *HostKeyError, key ssh.PublicKey) error {
 	k.dialer.accepting.Lock()
 	defer k.dialer.accepting.Unlock()
 	name := k.names[0]
@@ -214,7 +214,7 @@ func (k *hostKeys) accept(refusal *HostKeyError, key ssh.PublicKey) error {
 		refusal.Known = []string{fmt.Sprintf("%s %s (accepted a moment ago)", accepted.Type(), ssh.FingerprintSHA256(accepted))}
 		return refusal
 	}
-	if refusal.File == "" || !k.agreed(refusal) {
+	if refusal.File == "" || !k.agreed(ctx, refusal) {
 		return refusal
 	}
 	if k.dialer.accepted == nil {
@@ -232,14 +232,14 @@ func (k *hostKeys) accept(refusal *HostKeyError, key ssh.PublicKey) error {
 	return nil
 }
 
-func (k *hostKeys) agreed(e *HostKeyError) bool {
+func (k *hostKeys) agreed(ctx context.Context, e *HostKeyError) bool {
 	switch {
 	case k.settings.strict == "accept-new" || k.settings.strict == "no":
 		return true
 	case k.settings.strict == "yes" || !k.dialer.asks(k.settings) || k.dialer.ReadOnly:
 		return false
 	}
-	answer, err := k.dialer.Ask(fmt.Sprintf("The host key of %s (%s) is %s %s and not known. Go on (yes/no/fingerprint)? ",
+	answer, err := k.dialer.Ask(ctx, fmt.Sprintf("The host key of %s (%s) is %s %s and not known. Go on (yes/no/fingerprint)? ",
 		e.Host, e.Address, e.Type, e.Got), false)
 	answer = strings.TrimSpace(answer)
 	return err == nil && (answer == "yes" || answer == e.Got)

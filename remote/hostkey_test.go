@@ -97,7 +97,7 @@ func TestNewKeyIsAskedForOnce(t *testing.T) {
 	configure(t, d, "Checking accept-new", "Checking ask")
 	configure(t, d, "/known_hosts", "")
 	asked := 0
-	d.Ask = func(question string, secret bool) (string, error) {
+	d.Ask = func(_ context.Context, question string, secret bool) (string, error) {
 		asked++
 		print := ssh.FingerprintSHA256((*s.hostKey.Load()).PublicKey())
 		contains(t, question, print, "127.0.0.1:", "ssh-ed25519")

@@ -221,7 +221,7 @@ func (d *Dialer) unlock(ctx context.Context, name string) (ssh.Signer, error) {
 		return nil, err
 	}
 	for range phrases {
-		phrase, err := d.Ask(fmt.Sprintf("Passphrase for %s: ", name), true)
+		phrase, err := d.Ask(ctx, fmt.Sprintf("Passphrase for %s: ", name), true)
 		if err != nil || phrase == "" {
 			break
 		}

@@ -87,7 +87,7 @@ func (h *house) offerAdoption(ctx context.Context, p *phases.Promotion, targets 
 			h.printer.say("note: no rollback can come back to it; rel adopt, before rel start, records it")
 			return nil
 		}
-		answer, err := ask("record it, so that a rollback can come back to it? [Y/n] ", false)
+		answer, err := ask(ctx, "record it, so that a rollback can come back to it? [Y/n] ", false)
 		if err != nil {
 			return err
 		}

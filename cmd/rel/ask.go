@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -14,67 +18,119 @@ import (
 // mostly asks, so that the operator reads what really was missing.
 const promptTimeout = time.Minute
 
+// desk is where the operator is asked: one question at a time, and one reader
+// for all of them. A read from a terminal cannot be taken back; one that nobody
+// answered is still there at the next question, whose line it takes.
+type desk struct {
+	asking sync.Mutex
+	// lines is where the reader leaves its line; nil while nobody reads.
+	lines chan typed
+	// before is how the terminal was before the question that is open.
+	before atomic.Pointer[unix.Termios]
+}
+
+// typed is a line that the operator typed.
+type typed struct {
+	text string
+	err  error
+}
+
 // asker puts questions to the operator; nil without a terminal to ask on.
-func (h *house) asker() func(question string, secret bool) (string, error) {
+func (h *house) asker() func(ctx context.Context, question string, secret bool) (string, error) {
 	if h.std.in == nil || !term.IsTerminal(int(h.std.in.Fd())) {
 		return nil
 	}
-	return func(question string, secret bool) (string, error) {
-		h.asking.Lock()
-		defer h.asking.Unlock()
-		if state, err := term.GetState(int(h.std.in.Fd())); err == nil {
-			h.terminal.Store(state)
-		}
-		defer h.restoreTerminal()
-		fmt.Fprint(h.std.err, question)
-		type reply struct {
-			text string
-			err  error
-		}
-		replies := make(chan reply, 1)
-		go func() {
-			text, err := h.read(secret)
-			replies <- reply{text, err}
-		}()
-		select {
-		case r := <-replies:
-			return r.text, r.err
-		case <-time.After(promptTimeout):
-			return "", fmt.Errorf("no answer within %s", promptTimeout)
-		}
-	}
+	return h.ask
 }
 
-func (h *house) read(secret bool) (text string, err error) {
-	if secret {
-		b, err := term.ReadPassword(int(h.std.in.Fd()))
+// ask asks until ctx ends, or nobody has answered for promptTimeout. What was
+// typed before the question stood there is no answer to it.
+func (h *house) ask(ctx context.Context, question string, secret bool) (string, error) {
+	h.desk.asking.Lock()
+	defer h.desk.asking.Unlock()
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, promptTimeout, fmt.Errorf("no answer within %s", promptTimeout))
+	defer cancel()
+	if err := h.prepareTerminal(secret); err != nil {
+		return "", err
+	}
+	defer h.restoreTerminal()
+	fmt.Fprint(h.std.err, question)
+	select {
+	case line := <-h.desk.reader(h.std.in):
+		h.desk.lines = nil
+		if secret || line.err != nil {
+			fmt.Fprintln(h.std.err)
+		}
+		if !secret {
+			line.text = strings.TrimSpace(line.text)
+		}
+		return line.text, line.err
+	case <-ctx.Done():
 		fmt.Fprintln(h.std.err)
-		return string(b), err
+		return "", context.Cause(ctx)
 	}
-	return readLine(h.std.in)
 }
 
-// readLine reads a line and not a byte more: what follows may be the answer to
-// another question. A line may be empty.
+// reader is the one that waits for a line since the last question, or another.
+func (d *desk) reader(in io.Reader) <-chan typed {
+	if d.lines == nil {
+		lines := make(chan typed, 1)
+		go func() {
+			text, err := readLine(in)
+			lines <- typed{text, err}
+		}()
+		d.lines = lines
+	}
+	return d.lines
+}
+
+// longestLine is more than a terminal lets anybody type into one line.
+const longestLine = 4096
+
+// readLine reads a line, of which a terminal gives one at a time: what follows
+// may be the answer to another question. A line may be empty.
 func readLine(in io.Reader) (string, error) {
-	var line []byte
-	for b := make([]byte, 1); ; {
-		n, err := in.Read(b)
-		switch {
-		case n == 1 && b[0] == '\n':
-			return strings.TrimSpace(string(line)), nil
-		case n == 1:
-			line = append(line, b[0])
-		case err != nil:
-			return "", err
-		}
+	line := make([]byte, longestLine)
+	n, err := in.Read(line)
+	if err != nil {
+		return "", err
 	}
+	return strings.TrimSuffix(string(line[:n]), "\n"), nil
 }
 
-// restoreTerminal undoes what an unanswered question for a secret leaves: a
-// terminal that shows nothing of what is typed.
+// prepareTerminal has the terminal give lines, show what is typed unless it is
+// a secret, and forget what was typed so far.
+func (h *house) prepareTerminal(secret bool) error {
+	fd := int(h.std.in.Fd())
+	before, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return err
+	}
+	asking := *before
+	asking.Iflag |= unix.ICRNL
+	asking.Lflag |= unix.ICANON | unix.ISIG | unix.ECHO
+	if secret {
+		asking.Lflag &^= unix.ECHO
+	}
+	h.desk.before.Store(before)
+	if err := unix.IoctlSetTermios(fd, setTermiosAndFlush, &asking); err != nil {
+		return err
+	}
+	select {
+	case <-h.desk.lines:
+		h.desk.lines = nil
+	default:
+	}
+	return nil
+}
+
+// restoreTerminal puts the terminal back as it was before the question that is
+// open, if one is. Half an answer is not left for the shell to show.
 func (h *house) restoreTerminal() {
-	if state := h.terminal.Swap(nil); state != nil {
-		_ = term.Restore(int(h.std.in.Fd()), state)
+	if before := h.desk.before.Swap(nil); before != nil {
+		_ = unix.IoctlSetTermios(int(h.std.in.Fd()), setTermiosAndFlush, before)
 	}
 }

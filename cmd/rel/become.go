@@ -25,14 +25,14 @@ func (h *house) become(site phases.Site) (*remote.Become, error) {
 	if site.Become == "" && site.BecomeCommand == "" {
 		return nil, nil
 	}
-	var ask func(user string) (string, error)
+	var ask func(ctx context.Context, user string) (string, error)
 	if site.BecomePassword == askPassword {
-		ask = func(user string) (string, error) {
+		ask = func(ctx context.Context, user string) (string, error) {
 			question := h.asker()
 			if question == nil {
 				return "", errNobodyThere
 			}
-			return question(fmt.Sprintf("Password of %s on %s, for sudo: ", user, site.Host), true)
+			return question(ctx, fmt.Sprintf("Password of %s on %s, for sudo: ", user, site.Host), true)
 		}
 	}
 	return remote.NewBecome(site.Become, site.BecomeCommand, ask)

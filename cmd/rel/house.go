@@ -8,10 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-
-	"golang.org/x/term"
 
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
@@ -37,10 +34,8 @@ type house struct {
 	// hold is the right to change the targets, while there is one.
 	hold atomic.Pointer[phases.Hold]
 	// work is the promotion at work, for the words that end a failure.
-	work   *phases.Promotion
-	asking sync.Mutex
-	// terminal is how the terminal was before a question that is still open.
-	terminal atomic.Pointer[term.State]
+	work *phases.Promotion
+	desk desk
 }
 
 // open reads the configuration and finds the journal.
@@ -153,6 +148,7 @@ func (h *house) close() {
 	if h.printer != nil {
 		h.printer.close()
 	}
+	h.restoreTerminal()
 	for _, host := range h.hosts {
 		host.Close()
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -144,11 +145,11 @@ func (c *config) validateHosts(bad *complaints) {
 
 func (c *config) validateBecome(key string, t *targetConfig, bad *complaints) {
 	name, command, password := c.become(t)
-	var ask func(string) (string, error)
+	var ask func(context.Context, string) (string, error)
 	switch password {
 	case "":
 	case askPassword:
-		ask = func(string) (string, error) { return "", errNobodyThere }
+		ask = func(context.Context, string) (string, error) { return "", errNobodyThere }
 	default:
 		// What stands there may be one: it is not repeated.
 		bad.add(`%s: become_password is not "ask"; rel asks for a password, and takes none from a file`, key)
