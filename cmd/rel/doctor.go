@@ -27,11 +27,16 @@ const examineTimeout = time.Minute
 // Run looks whether a promotion would find all that it needs, and shows everything
 // that it would not. It changes nothing, here or on any host.
 func (c *doctorCmd) Run(ctx context.Context, h *house) error {
+	ctx, stop := h.interruptible(ctx)
+	defer stop()
 	operator := &findings{}
 	groups := []*findings{operator}
 	plan, known := h.inspectOperator(ctx, operator)
 	if known {
 		groups = append(groups, h.inspectHosts(ctx, &plan, operator)...)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if c.JSON {
 		if err := writeFindingsJSON(h.std.out, groups); err != nil {

@@ -29,7 +29,9 @@ func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
 			case <-signals:
 			}
 			if !first {
-				h.printer.close()
+				if h.printer != nil {
+					h.printer.close()
+				}
 				h.restoreTerminal()
 				fmt.Fprintln(h.std.err, "rel: left at once; what runs on the hosts goes on")
 				if h.work != nil && h.work.ID != "" {
@@ -37,7 +39,7 @@ func (h *house) interruptible(ctx context.Context) (context.Context, func()) {
 				}
 				os.Exit(exitInterrupted)
 			}
-			h.printer.say(h.stopText())
+			h.tell(h.stopText())
 			cancel(errInterrupted)
 		}
 	}()

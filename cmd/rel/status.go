@@ -62,6 +62,8 @@ func (c *statusCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := h.interruptible(ctx)
+	defer stop()
 	dialer := h.dialer()
 	list := make([]targetStatus, len(plan.Targets))
 	failures := make([]error, len(plan.Targets))
@@ -71,6 +73,9 @@ func (c *statusCmd) Run(ctx context.Context, h *house) error {
 		wait.Go(func() { list[i], failures[i] = statusOf(ctx, target, &plan, history) })
 	}
 	wait.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err := c.print(h, list, history); err != nil {
 		return err
 	}
