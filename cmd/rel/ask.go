@@ -53,6 +53,10 @@ func (h *house) ask(ctx context.Context, question string, secret bool) (string, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, promptTimeout, fmt.Errorf("no answer within %s", promptTimeout))
 	defer cancel()
+	if tty, ok := h.printer.(*ttyPrinter); ok {
+		tty.pause()
+		defer tty.resume()
+	}
 	if err := h.prepareTerminal(secret); err != nil {
 		return "", err
 	}

@@ -147,3 +147,27 @@ func TestLeftWhileAsking(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// The live view keeps off a question that is open.
+func TestAskUnderLiveView(t *testing.T) {
+	d := newDesktop(t)
+	d.printer = newTTY(d.std.err, func() (int, bool) { return 80, true }, unpainted)
+	d.printer.event(story[1])
+	ended := make(chan string, 1)
+	go func() {
+		text, _ := d.ask(t.Context(), "secret? ", true)
+		ended <- text
+	}()
+	d.sees("secret? ")
+	time.Sleep(2 * frame)
+	if !strings.HasSuffix(d.shown(), "secret? ") {
+		t.Errorf("it is drawn over: %q", d.shown())
+	}
+	d.types("canary\n")
+	if got := <-ended; got != "canary" {
+		t.Errorf("the answer is %q", got)
+	}
+	d.from = len(d.screen.String())
+	d.sees("sync")
+	d.close()
+}

@@ -96,6 +96,30 @@ func TestTTYPrinter(t *testing.T) {
 	}
 }
 
+// Nothing is drawn over a question, and what was to be said meanwhile is said after it.
+func TestTTYPrinterPaused(t *testing.T) {
+	var out syncBuffer
+	p := newTTY(&out, func() (int, bool) { return 40, true }, unpainted)
+	p.event(story[1])
+	p.pause()
+	asked := out.String()
+	p.say("stopping")
+	p.event(story[2])
+	time.Sleep(2 * frame)
+	if got := out.String(); got != asked {
+		t.Errorf("over the question it drew %q", got[len(asked):])
+	}
+	p.resume()
+	p.event(story[3])
+	p.close()
+	want := []string{"• stopping", "✔ synced in 1.2s", "    choiros-prod"}
+	for i, line := range replay(out.String()) {
+		if i >= len(want) || !strings.HasPrefix(line, want[i]) {
+			t.Errorf("line %d is %q, want %q", i, line, want)
+		}
+	}
+}
+
 // replay is a terminal that knows two sequences.
 func replay(stream string) []string {
 	var screen []string

@@ -27,9 +27,13 @@ type ttyPrinter struct {
 	heard   map[string]heard
 	tail    []string
 	// drawn is how many lines of the block stand on the screen.
-	drawn  int
-	closed bool
-	stop   chan struct{}
+	drawn int
+	// paused says that a question stands where the block would be drawn, and
+	// waiting what is to be said once it is answered.
+	paused  bool
+	waiting []string
+	closed  bool
+	stop    chan struct{}
 }
 
 // heard is the last note of a host, and how long it took from the phase's start.
@@ -127,9 +131,34 @@ func (t *ttyPrinter) close() {
 	if t.closed {
 		return
 	}
+	t.unpause()
 	t.erase()
 	t.closed = true
 	close(t.stop)
+}
+
+// pause leaves the screen to a question, until resume.
+func (t *ttyPrinter) pause() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.erase()
+	t.paused = true
+}
+
+func (t *ttyPrinter) resume() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unpause()
+	t.redraw()
+}
+
+// unpause says what was kept back while a question was open.
+func (t *ttyPrinter) unpause() {
+	t.paused = false
+	for _, line := range t.waiting {
+		t.write(line)
+	}
+	t.waiting = nil
 }
 
 // permanent prints a line above the block.
@@ -146,7 +175,7 @@ func (t *ttyPrinter) hostLine(host string) string {
 // redraw draws the block over the one that stands there, in one write: a
 // terminal that shows half of it would flicker.
 func (t *ttyPrinter) redraw() {
-	if t.closed {
+	if t.closed || t.paused {
 		return
 	}
 	var b strings.Builder
@@ -176,7 +205,11 @@ func (t *ttyPrinter) block() []string {
 
 // write prints one line that stays, in full: it may wrap.
 func (t *ttyPrinter) write(line string) {
-	if !t.closed {
+	switch {
+	case t.closed:
+	case t.paused:
+		t.waiting = append(t.waiting, line)
+	default:
 		_, _ = io.WriteString(t.out, line+"\n")
 	}
 }
