@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,38 @@ func TestPassphrase(t *testing.T) {
 				t.Errorf("asked %d times", asked)
 			}
 		})
+	}
+}
+
+// A question that nobody answered is asked again; one that was answered with nothing is not.
+func TestPassphraseUnanswered(t *testing.T) {
+	const phrase = "canary-phrase"
+	_, d := newServer(t)
+	lock(t, d, phrase)
+	asked := 0
+	d.Ask = func(context.Context, string, bool) (string, error) {
+		if asked++; asked == 1 {
+			return "", errors.New("no answer within 1m0s")
+		}
+		return phrase, nil
+	}
+	var auth *AuthError
+	if _, err := d.Dial(t.Context(), "box"); !errors.As(err, &auth) || asked != 1 {
+		t.Fatalf("asked %d times: %v", asked, err)
+	}
+	dial(t, d)
+
+	_, d = newServer(t)
+	lock(t, d, phrase)
+	asked = 0
+	d.Ask = func(context.Context, string, bool) (string, error) {
+		asked++
+		return "", io.EOF
+	}
+	for range 2 {
+		if _, err := d.Dial(t.Context(), "box"); !errors.As(err, &auth) || asked != 1 {
+			t.Errorf("asked %d times: %v", asked, err)
+		}
 	}
 }
 

@@ -222,7 +222,10 @@ func (d *Dialer) unlock(ctx context.Context, name string) (ssh.Signer, error) {
 	}
 	for range phrases {
 		phrase, err := d.Ask(ctx, fmt.Sprintf("Passphrase for %s: ", name), true)
-		if err != nil || phrase == "" {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, locked // nobody was there, who may be the next time
+		}
+		if phrase == "" {
 			break
 		}
 		signer, err := ssh.ParsePrivateKeyWithPassphrase(text, []byte(phrase))
