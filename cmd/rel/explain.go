@@ -74,7 +74,7 @@ func explain(err error) explanation {
 	if phase != nil {
 		e.what = phase.Phase + " failed: " + e.what
 		// By then a target may have been changed, and nothing says that it is back.
-		if e.code == exitFailed && (phase.Phase == "apply" || phase.Phase == "health") {
+		if (e.code == exitFailed || isBarred(err)) && (phase.Phase == "apply" || phase.Phase == "health") {
 			e.code = exitPerson
 		}
 	}
@@ -82,6 +82,13 @@ func explain(err error) explanation {
 		e.detail = exit.Tail
 	}
 	return e
+}
+
+// isBarred reports whether a host let us in, and let us do nothing.
+func isBarred(err error) bool {
+	var sudo *remote.SudoError
+	var forward *remote.ForwardError
+	return errors.As(err, &sudo) || errors.As(err, &forward)
 }
 
 // isStuck reports whether a target could not put its previous release back.

@@ -131,7 +131,17 @@ func (h *house) history() (machine.History, error) {
 
 // dialer opens connections as the operator's ssh would.
 func (h *house) dialer() *remote.Dialer {
-	return &remote.Dialer{ConfigFile: h.globals.SSHConfig, Ask: h.asker(), Tell: h.tell}
+	return &remote.Dialer{ConfigFile: h.globals.SSHConfig, Ask: h.asker(), Tell: h.insist}
+}
+
+// insist tells also who wants to be told nothing: whose key is new, or that one is to be
+// touched.
+func (h *house) insist(text string) {
+	if _, quiet := h.printer.(quietPrinter); quiet {
+		fmt.Fprintln(h.std.err, text)
+		return
+	}
+	h.tell(text)
 }
 
 // tell shows the operator what is not recorded; where there is no printer yet, as it is.
@@ -168,7 +178,7 @@ func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kin
 		now = append(now, build)
 	}
 	for _, site := range p.Plan.Targets {
-		target := h.host(dialer, site)
+		target := h.host(dialer, h.today(site))
 		p.Targets, now = append(p.Targets, target), append(now, target)
 	}
 	err := connectAll(ctx, now)
@@ -179,6 +189,21 @@ func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kin
 	}
 	p.Operator, p.Key = h.journal.Operator.Name, h.journal.Operator.Key
 	return err
+}
+
+// today is a recorded host with the way to root that rel.toml has for it now. It may
+// have been hardened since, and that must not keep anybody from going back.
+func (h *house) today(site phases.Site) phases.Site {
+	c, err := readConfig(h.globals.Config)
+	if err != nil {
+		return site
+	}
+	for i := range c.Target {
+		if t := &c.Target[i]; t.Host == site.Host {
+			site.Become, site.BecomeCommand, site.BecomePassword = c.become(t)
+		}
+	}
+	return site
 }
 
 // reached are the promotion's targets that could be connected to.
