@@ -269,7 +269,7 @@ func explainSudo(sudo *remote.SudoError) explanation {
 	name, _, _ := strings.Cut(sudo.By, " ")
 	switch {
 	case strings.Contains(sudo.Said, "must have a tty"):
-		e.detail = []string{"as root there: echo 'Defaults:" + sudo.User + " !requiretty' >> /etc/sudoers.d/rel"}
+		e.detail = []string{"as root there: visudo -f /etc/sudoers.d/rel, with the line: Defaults:" + sudo.User + " !requiretty"}
 	case name == "doas":
 		e.detail = []string{"as root there: echo 'permit nopass " + sudo.User + "' >> /etc/doas.conf"}
 	case name == "run0":
@@ -285,8 +285,10 @@ func explainSudo(sudo *remote.SudoError) explanation {
 	return e
 }
 
+// nopasswd goes through visudo: with a line that sudo cannot read nobody becomes root.
 func nopasswd(user string) []string {
-	return []string{"as root there: echo '" + user + " ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/rel"}
+	return []string{"as root there: visudo -f /etc/sudoers.d/rel, with the line: " + user + " ALL=(ALL) NOPASSWD: ALL",
+		"on NixOS: security.sudo.extraRules"}
 }
 
 func explainApply(a *phases.ApplyError) explanation {

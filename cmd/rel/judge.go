@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -9,10 +10,13 @@ import (
 	"choir.chat/rel/phases"
 )
 
+// becomes is how the login there becomes root; nothing if it is root's.
+func (p *examined) becomes() string { return cmp.Or(p.site.Become, p.site.BecomeCommand) }
+
 // rootThere is one that only root can type there.
 func (p *examined) rootThere(command string) string {
-	if p.site.Become != "" {
-		command = p.site.Become + " " + command
+	if become := p.becomes(); become != "" {
+		command = become + " " + command
 	}
 	return there(p.name, command)
 }
@@ -38,7 +42,7 @@ func (p *examined) judgeInspection(f *findings, plan *phases.Plan, release int64
 	}
 	full := i.Full(p.name)
 	for _, r := range full {
-		f.refused(r, p.site.Become)
+		f.refused(r, p.becomes())
 	}
 	if i.Builder != nil {
 		judgeBuilder(f, i.Builder)
@@ -93,13 +97,13 @@ func (p *examined) judgeLook(f *findings, plan *phases.Plan, history machine.His
 	l := p.look
 	refused := l.Refusals(p.name, plan)
 	for _, r := range refused {
-		f.refused(r, p.site.Become)
+		f.refused(r, p.becomes())
 	}
 	if !l.Root {
 		return
 	}
-	if p.site.Become != "" {
-		f.ok("root", "%s becomes root with %s", p.login.user, p.site.Become)
+	if become := p.becomes(); become != "" {
+		f.ok("root", "%s becomes root with %s", p.login.user, become)
 	} else {
 		f.ok("root", "the login is root's")
 	}

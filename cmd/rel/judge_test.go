@@ -148,7 +148,7 @@ func TestJudgeView(t *testing.T) {
 		}
 	}
 	for configured, want := range map[string]string{
-		"": "10.0.0.9:2222", "10.0.0.1": "10.0.0.1:22", "root@10.0.0.1": "10.0.0.1:22", "root@prod:23": "prod:23", "[::1]:24": "[::1]:24", "::1": "[::1]:22",
+		"": "10.0.0.9:2222", "10.0.0.1": "10.0.0.1:22", "root@10.0.0.1": "10.0.0.1:22", "root@prod:23": "prod:23", "[::1]:24": "[::1]:24", "::1": "[::1]:22", "root@[::1]": "[::1]:22",
 	} {
 		if got := fromBuild(configured, "10.0.0.9:2222"); got != want {
 			t.Errorf("%q is looked for at %q, want %q", configured, got, want)

@@ -46,7 +46,7 @@ func fromBuild(configured, reached string) string {
 	if _, _, err := net.SplitHostPort(configured); err == nil {
 		return configured
 	}
-	return net.JoinHostPort(configured, "22")
+	return net.JoinHostPort(strings.Trim(configured, "[]"), "22")
 }
 
 func judgeView(f *findings, v *view, l login, via string) {
