@@ -3,8 +3,10 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +99,33 @@ func TestHandshakeStalls(t *testing.T) {
 	var failed *DialError
 	if !errors.As(err, &failed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A server that falls silent at any step of the handshake: in its greeting, in the
+// exchange of keys, before or after it was shown a key.
+func TestHandshakeStallsAnywhere(t *testing.T) {
+	const plenty = 1 << 20
+	whole := new(atomic.Int64)
+	whole.Store(plenty)
+	_, d := newServer(t, func(s *server) { s.voice = whole })
+	dial(t, d)
+	said := plenty - whole.Load()
+	const steps = 12
+	for i := range int64(steps) {
+		t.Run(fmt.Sprintf("%d of %d", i, steps), func(t *testing.T) {
+			t.Parallel()
+			voice := new(atomic.Int64)
+			voice.Store(said * i / steps)
+			_, d := newServer(t, func(s *server) { s.voice = voice })
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("long enough"))
+			defer cancel()
+			h, err := d.Dial(ctx, "box")
+			var failed *DialError
+			if !errors.As(err, &failed) || !strings.Contains(err.Error(), "long enough") {
+				t.Errorf("after %d of %d bytes: %v, %v", said*i/steps, said, h, err)
+			}
+		})
 	}
 }
 

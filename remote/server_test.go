@@ -32,7 +32,9 @@ type server struct {
 	forwards, forbids bool
 	// stall says at what point the server stops answering; stalled is told, if that is
 	// the request for an agent.
-	stall   string
+	stall string
+	// voice is how many bytes it says before it only listens; nil, if there is no end.
+	voice   *atomic.Int64
 	stalled chan struct{}
 	// deaf has it drop all that it is sent, on every connection.
 	deaf atomic.Bool
@@ -89,6 +91,9 @@ func newServer(t *testing.T, change ...func(*server)) (*server, *Dialer) {
 				return
 			}
 			s.conn.Store(&conn)
+			if s.voice != nil {
+				conn = &hoarse{conn, s.voice}
+			}
 			go s.serve(conn)
 		}
 	}()
@@ -104,6 +109,22 @@ func newServer(t *testing.T, change ...func(*server)) (*server, *Dialer) {
     GlobalKnownHostsFile /dev/null
 `, port, dir, dir))
 	return s, &Dialer{ConfigFile: filepath.Join(dir, "config")}
+}
+
+// hoarse is a connection on which nothing is said any more after so many bytes.
+type hoarse struct {
+	net.Conn
+	left *atomic.Int64
+}
+
+func (h *hoarse) Write(b []byte) (int, error) {
+	left := h.left.Add(-int64(len(b))) + int64(len(b))
+	if n := min(max(left, 0), int64(len(b))); n > 0 {
+		if _, err := h.Conn.Write(b[:n]); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
 }
 
 func write(t *testing.T, name, text string) {
