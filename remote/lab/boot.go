@@ -73,13 +73,16 @@ func (l *Lab) awaitHost(ctx context.Context, h member) error {
 	defer cancel(nil)
 	began := time.Now()
 	err := await(ctx, bootWithin, "it to answer", func(ctx context.Context) error {
-		// The shell that becomes systemd-nspawn is there from the start: when nothing is, it died.
-		if ps, err := l.processes(ofHost(h)); err == nil && len(ps) == 0 && time.Since(began) > time.Second {
-			err = errors.New("its container ended")
-			cancel(err)
+		err := l.hostAnswers(ctx, h)
+		if !errors.Is(err, errOff) || time.Since(began) < time.Second {
 			return err
 		}
-		return l.hostAnswers(ctx, h)
+		// The shell that becomes systemd-nspawn is there from the start: when nothing is, it died.
+		if ps, perr := l.processes(ofHost(h)); perr == nil && len(ps) == 0 {
+			err = errors.New("its container ended")
+			cancel(err)
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%w%s%s", err, tailOf(l.ConsolePath(h.Name)), l.within(h))

@@ -20,6 +20,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +30,9 @@ import (
 
 // upWithin is how long a whole Up may take; a cold Go cache is most of it.
 const upWithin = 5 * time.Minute
+
+// upBigWithin is the same with Big in it, the first time on this machine.
+const upBigWithin = 30 * time.Minute
 
 // downWithin is how long clearing up may take.
 const downWithin = time.Minute
@@ -38,6 +44,7 @@ const DefaultDir = "/var/lib/rel-lab"
 type Options struct {
 	Dir     string       // the lab's folder; DefaultDir if empty
 	Targets int          // how many targets; 1 if zero
+	Extra   []string     // artifacts of the repository beside the usual three: those of Extras
 	Log     func(string) // told what is being done, a line at a time; nil for silence
 }
 
@@ -47,8 +54,10 @@ type Lab struct {
 	Dir string
 
 	state state
+	extra []string
 	began time.Time
 	log   func(string)
+	inits sync.Map // by the host's name the pid that its first process had when it was looked for
 }
 
 // Up makes a lab and returns when every host answers: ssh on all of them, Caddy with its certificates on the targets. A
@@ -61,7 +70,11 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, upWithin)
+	within := upWithin
+	if slices.Contains(o.Extra, Big) {
+		within = upBigWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	unlock, err := lock(ctx, l.Dir, l.log)
 	if err != nil {
@@ -119,11 +132,16 @@ func design(o Options) (*Lab, error) {
 	if o.Targets < 1 || o.Targets > maxTargets {
 		return nil, fmt.Errorf("a lab has 1 to %d targets, not %d", maxTargets, o.Targets)
 	}
+	for _, name := range o.Extra {
+		if !slices.Contains(Extras, name) {
+			return nil, fmt.Errorf("a lab can have %s beside the usual artifacts, not %q", strings.Join(Extras, " and "), name)
+		}
+	}
 	log := o.Log
 	if log == nil {
 		log = func(string) {}
 	}
-	return &Lab{Dir: dir, state: newState(dir, o.Targets), began: time.Now(), log: log}, nil
+	return &Lab{Dir: dir, state: newState(dir, o.Targets), extra: o.Extra, began: time.Now(), log: log}, nil
 }
 
 // reuse returns the lab that is there already, if it is the one asked for and all of it answers.

@@ -31,17 +31,26 @@ func (l *Lab) makeOrigin(ctx context.Context) error {
 			return err
 		}
 	}
-	err := putFixture("repo", func(name string, b []byte) error {
-		to := filepath.Join(l.workDir(), name)
+	if err := putFixture("repo", l.putWork("")); err != nil {
+		return err
+	}
+	for _, name := range l.extra {
+		if err := putFixture(name, l.putWork(name)); err != nil {
+			return err
+		}
+	}
+	return l.publish(ctx, "choiros: version 1")
+}
+
+// putWork writes files into a folder of the work clone.
+func (l *Lab) putWork(folder string) func(name string, b []byte) error {
+	return func(name string, b []byte) error {
+		to := filepath.Join(l.workDir(), folder, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
 		return os.WriteFile(to, b, 0o644)
-	})
-	if err != nil {
-		return err
 	}
-	return l.publish(ctx, "choiros: version 1")
 }
 
 // publish commits the whole work clone and pushes it.

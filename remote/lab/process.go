@@ -31,25 +31,33 @@ func (l *Lab) processes(keep func(process) bool) ([]process, error) {
 	if err != nil {
 		return nil, err
 	}
+	inside := map[string]string{self: ""}
 	var found []process
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		if p, ok := l.identify(pid, self); ok && keep(p) {
+		if p, ok := l.identify(pid, inside); ok && keep(p) {
 			found = append(found, p)
 		}
 	}
 	return found, nil
 }
 
-// identify says what the process is to the lab, if anything. selfNS is the caller's own mount namespace, where nothing
-// of a host's inside is.
-func (l *Lab) identify(pid int, selfNS string) (process, bool) {
+// identify says what the process is to the lab, if anything. inside has the host, or "", of each mount namespace that
+// was looked into: most of a host's processes share one. The caller's own is in it, where nothing of a host's inside is.
+func (l *Lab) identify(pid int, inside map[string]string) (process, bool) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	if ns, err := os.Readlink(dir + "/ns/mnt"); err == nil && ns != selfNS {
-		if host, ok := l.hostInside(dir); ok {
+	if ns, err := os.Readlink(dir + "/ns/mnt"); err == nil {
+		host, seen := inside[ns]
+		if !seen {
+			// Of a process that ends meanwhile nothing can be read, which says nothing of the others.
+			if host, err = l.hostInside(dir); err == nil {
+				inside[ns] = host
+			}
+		}
+		if host != "" {
 			return process{pid: pid, role: "inside", host: host, isInit: isInit(dir)}, true
 		}
 	}
@@ -83,11 +91,11 @@ func (l *Lab) hostSupervised(argv []string) (string, bool) {
 	return strings.TrimSuffix(host, "/root"), true
 }
 
-// hostInside is the host on whose disk the process of this /proc folder runs.
-func (l *Lab) hostInside(dir string) (string, bool) {
+// hostInside is the host on whose disk the process of this /proc folder runs; "" if that is none of the lab's.
+func (l *Lab) hostInside(dir string) (string, error) {
 	mounts, err := readMounts(dir + "/mountinfo")
 	if err != nil {
-		return "", false
+		return "", err
 	}
 	for _, m := range mounts {
 		if m.at != "/" || m.kind != "overlay" {
@@ -95,11 +103,11 @@ func (l *Lab) hostInside(dir string) (string, bool) {
 		}
 		for _, opt := range strings.Split(m.super, ",") {
 			if host, ok := strings.CutPrefix(opt, "upperdir="+filepath.Join(l.Dir, "hosts")+"/"); ok {
-				return strings.TrimSuffix(host, "/disk/upper"), true
+				return strings.TrimSuffix(host, "/disk/upper"), nil
 			}
 		}
 	}
-	return "", false
+	return "", nil
 }
 
 // isInit says whether the process is the first in the innermost pid namespace it is in, and that is not ours.
@@ -125,8 +133,14 @@ func ofOrigin(p process) bool { return p.role == Origin }
 
 func ofLab(process) bool { return true }
 
-// initOf is the first process of a host that runs.
+// initOf is the first process of a host that runs. The one that was found last is looked at first: to look at all of a
+// machine's takes longer than most of what is done to a host.
 func (l *Lab) initOf(h member) (pid int, err error) {
+	if last, ok := l.inits.Load(h.Name); ok {
+		if p, ok := l.identify(last.(int), map[string]string{}); ok && p.host == h.Name && p.isInit {
+			return p.pid, nil
+		}
+	}
 	ps, err := l.processes(func(p process) bool { return p.host == h.Name && p.isInit })
 	if err != nil {
 		return 0, err
@@ -134,6 +148,7 @@ func (l *Lab) initOf(h member) (pid int, err error) {
 	if len(ps) == 0 {
 		return 0, fmt.Errorf("%w; boot it with: rel-lab start %s --dir %s", errOff, h.Name, l.Dir)
 	}
+	l.inits.Store(h.Name, ps[0].pid)
 	return ps[0].pid, nil
 }
 

@@ -18,3 +18,5 @@ func (l *Lab) killOne(process) error { return errOtherSystem }
 func (l *Lab) mountHost(context.Context, member) error { return errOtherSystem }
 
 func unmount(string) error { return errOtherSystem }
+
+func within(int, func() error) error { return errOtherSystem }
