@@ -76,8 +76,11 @@ func (b *Become) String() string {
 	if b.ask != nil {
 		return "sudo"
 	}
-	return strings.Join(b.words, " ")
+	return b.command()
 }
+
+// command is what goes before what is to run as root.
+func (b *Become) command() string { return strings.Join(b.words, " ") }
 
 // answer is the user's password. What came of asking for it, or of using it, holds
 // for the run: a password that was refused once is not tried again, since hosts lock
@@ -137,12 +140,11 @@ func (h *Host) TryBecome(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, becomeTimeout, fmt.Errorf("%s took longer than %s", h.Become, becomeTimeout))
 	defer cancel()
-	out, err := h.Run(ctx, Script{Name: h.Become.String(), Code: "id -u", Root: true})
+	// The shell that can do it waits for the first script.
+	sh, err := h.shell(ctx, &talk{host: h, script: &Script{Root: true}}, false)
 	if err != nil {
 		return err
 	}
-	if id := oneLine(string(out)); id != "0" {
-		return &SudoError{Host: h.name, User: h.client.User(), By: h.Become.String(), Said: "it makes them user " + clip(id)}
-	}
+	h.seats.keep(sh)
 	return nil
 }

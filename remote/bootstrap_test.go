@@ -15,7 +15,7 @@ import (
 // that its input is a socket: here it is told to.)
 var profiles = []struct{ shell, file, text string }{
 	{"bash", ".bashrc", `echo 'Welcome!'; printf 'no newline'; printf '\033[31mloud\n' >&2; read -r -t 0.2 line; cat <&- 2>/dev/null
-export ENV=/nonexistent BASH_ENV=/nonexistent CDPATH=/; stty sane; cd /; echo rel-ready; false`},
+export ENV=/nonexistent BASH_ENV=/nonexistent CDPATH=/; stty sane; cd /; echo "rel-ready 0"; false`},
 	{"zsh", ".zshenv", `echo Welcome; print -n here; read -t 0.2 line; setopt nomatch; stty sane; false`},
 	{"fish", ".config/fish/config.fish", `echo Welcome; echo loud >&2; stty sane; set -x ENV /nonexistent; false`},
 	{"tcsh", ".cshrc", `echo Welcome; stty sane; setenv ENV /nonexistent; set noclobber; false`},
@@ -42,16 +42,19 @@ func TestLoginShells(t *testing.T) {
 				line = `HOME=` + home + ` BASH_ENV=` + home + `/.bashrc exec ` + path + ` -c "$0"`
 			}
 			_, d := newServer(t, func(s *server) { s.shell = []string{"/bin/sh", "-c", line} })
-			var lines []string
-			out, err := dial(t, d).Run(t.Context(), Script{Name: "s",
-				Code: `printf "%s\n" "$A" "${ENV-}${BASH_ENV-}${CDPATH-}"; cat; echo done >&2`,
-				Env:  map[string]string{"A": `a!b'c\n$HOME ~ %1 {x,y} "`}, Stdin: strings.NewReader("in!\\"),
-				Line: func(line string) { lines = append(lines, line) }})
-			if want := "a!b'c\\n$HOME ~ %1 {x,y} \"\n\nin!\\"; err != nil || string(out) != want {
-				t.Errorf("it printed %q, %v, want %q", out, err, want)
-			}
-			if got := strings.Join(lines, "|"); got != "done" {
-				t.Errorf("it complained %q", got)
+			h := dial(t, d)
+			for range 2 { // the second one finds the shell of the first
+				var lines []string
+				out, err := h.Run(t.Context(), Script{Name: "s",
+					Code: `printf "%s\n" "$A" "${ENV-}${BASH_ENV-}${CDPATH-}"; cat; echo done >&2`,
+					Env:  map[string]string{"A": `a!b'c\n$HOME ~ %1 {x,y} "`}, Stdin: strings.NewReader("in!\\"),
+					Line: func(line string) { lines = append(lines, line) }})
+				if want := "a!b'c\\n$HOME ~ %1 {x,y} \"\n\nin!\\"; err != nil || string(out) != want {
+					t.Errorf("it printed %q, %v, want %q", out, err, want)
+				}
+				if got := strings.Join(lines, "|"); got != "done" {
+					t.Errorf("it complained %q", got)
+				}
 			}
 		})
 	}
@@ -76,7 +79,7 @@ func TestShellIsInTheWay(t *testing.T) {
 		{"profile that waits", `echo 'Your name?' >&2; cat; exec /bin/sh -c "$0"`, "did not get to the script within 1s", "Your name?"},
 		{"profile without end", `while :; do echo x; done`, "printed more than 64 KiB", "x; x; x"},
 		{"profile without end that complains", `while :; do echo y >&2; done`, "within 1s", "y; y; y"},
-		{"one that only looks ready", `echo rel-ready; cat >/dev/null`, "ended with status 0", ""},
+		{"one that only looks ready", `echo "rel-ready 0"; cat >/dev/null`, "within 1s", ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,5 +96,20 @@ func TestShellIsInTheWay(t *testing.T) {
 				t.Errorf("it said %q, want %q", shell.Said, c.said)
 			}
 		})
+	}
+}
+
+// A head that reads more than it is told to, as busybox's does, is named before a script is
+// sent: what comes after that script's size would be lost, and waited for.
+func TestHeadReadsOn(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "head"), []byte("#!/bin/sh\n/usr/bin/head \"$@\"\ncat >/dev/null\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, d := newServer(t, func(s *server) { s.shell = []string{"/bin/sh", "-c", "PATH=" + dir + `:$PATH; exec /bin/sh -c "$0"`} })
+	_, err := dial(t, d).Run(t.Context(), Script{Name: "s", Code: "true"})
+	var head *HeadError
+	if !errors.As(err, &head) || head.Host != "box" {
+		t.Fatalf("got %v", err)
 	}
 }

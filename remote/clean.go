@@ -3,8 +3,9 @@ package remote
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/ansi/parser"
 )
 
 // LineCap is the most of one line that is kept.
@@ -15,7 +16,7 @@ const LineCap = 4 << 10
 // newline and tab, DEL, C1, and the marks that reorder or hide text), and what
 // is not UTF-8 shows as U+FFFD.
 func Clean(text string) string {
-	text = ansi.Strip(strings.ToValidUTF8(text, "\uFFFD"))
+	text = strip(strings.ToValidUTF8(text, "\uFFFD"))
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return r
@@ -26,6 +27,28 @@ func Clean(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// strip takes escape sequences out of valid UTF-8, as a terminal would take them in.
+// It is what x/ansi's Strip does; that package itself would bring along tables of
+// widths that take longer to make than all else at the start of a command.
+func strip(text string) string {
+	var b strings.Builder
+	state := parser.GroundState
+	for i := 0; i < len(text); i++ {
+		next, action := parser.Table.Transition(state, text[i])
+		switch {
+		case next == parser.Utf8State:
+			_, size := utf8.DecodeRuneInString(text[i:])
+			b.WriteString(text[i : i+size])
+			i += size - 1
+			next = parser.GroundState
+		case action == parser.PrintAction || action == parser.ExecuteAction:
+			b.WriteByte(text[i])
+		}
+		state = next
+	}
+	return b.String()
 }
 
 // oneLine is clean text in one line, for the words of an error.

@@ -34,8 +34,10 @@ type Host struct {
 	// patience is greetingTimeout.
 	patience time.Duration
 	done     chan struct{}
-	// asking says that a keepalive is not answered yet.
-	asking atomic.Bool
+	// uplink is what is known of the way to the host.
+	uplink uplink
+	// asking is held by who waits for an echo.
+	asking chan struct{}
 
 	// loans are what the host may use to log in elsewhere; nil before the first.
 	lending sync.Mutex
@@ -49,7 +51,8 @@ type Host struct {
 
 func newHost(s *settings, client *ssh.Client, conn *listened, key string, hostKey ssh.PublicKey, via *way) *Host {
 	h := &Host{name: s.alias, client: client, conn: conn, key: key, address: s.address(), hostKey: hostKey, via: via, pace: s.pace(),
-		seats: newSeats(sessions), patience: greetingTimeout, done: make(chan struct{})}
+		seats: newSeats(sessions), patience: greetingTimeout, done: make(chan struct{}), asking: make(chan struct{}, 1)}
+	h.uplink.host, h.uplink.patience = h, echoTimeout
 	go func() {
 		_ = client.Wait()
 		close(h.done)
@@ -114,12 +117,47 @@ func (h *Host) keepalive() {
 		}
 		// Its answer is heard like everything else. One request waits at most:
 		// the client sends the next only when this one is answered.
-		if h.asking.CompareAndSwap(false, true) {
+		select {
+		case h.asking <- struct{}{}:
 			go func() {
-				defer h.asking.Store(false)
-				_, _, _ = h.client.SendRequest("keepalive@openssh.com", true, nil)
+				defer func() { <-h.asking }()
+				_, _ = h.request(nil)
 			}()
+		default:
 		}
+	}
+}
+
+// alive makes sure that a connection of which nothing was heard for a while is still
+// there, before something is sent that cannot be sent twice: that of a laptop that
+// slept has ended without a word.
+func (h *Host) alive(ctx context.Context) error {
+	last := time.UnixMilli(h.conn.last.Load())
+	// By the clock on the wall: the other one may stand still while a laptop sleeps.
+	if time.Now().Round(0).Sub(last) < 2*keepaliveInterval {
+		return nil
+	}
+	if err := h.answers(ctx); err != nil {
+		return h.unsent(ctx, err)
+	}
+	return nil
+}
+
+// answers waits for the host to answer.
+func (h *Host) answers(ctx context.Context) error {
+	return h.bounded(ctx, "an answer", func() error {
+		_, err := h.echo(ctx, nil)
+		return err
+	})
+}
+
+// settle finds out, where a session has ended without a word, whether the connection
+// has. Its sessions are told of its end one by one, and it last: others that wait would be
+// sent something that comes to nothing, and nobody could tell.
+func (h *Host) settle() {
+	if err := h.answers(context.Background()); err != nil {
+		h.conn.Close()
+		<-h.done
 	}
 }
 
@@ -127,11 +165,14 @@ func (h *Host) keepalive() {
 type listened struct {
 	net.Conn
 	heard atomic.Int64
+	// last is when that was, in milliseconds of the clock on the wall.
+	last atomic.Int64
 }
 
 func (l *listened) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	l.heard.Add(int64(n))
+	l.last.Store(time.Now().UnixMilli())
 	return n, err
 }
 

@@ -239,11 +239,25 @@ func (k *hostKeys) agreed(ctx context.Context, e *HostKeyError) bool {
 	case k.settings.strict == "yes" || !k.dialer.asks(k.settings) || k.dialer.ReadOnly:
 		return false
 	}
-	answer, err := k.dialer.Ask(ctx, fmt.Sprintf("The host key of %s (%s) is %s %s and not known. Go on (yes/no/fingerprint)? ",
-		e.Host, e.Address, e.Type, e.Got), false)
-	answer = strings.TrimSpace(answer)
-	return err == nil && (answer == "yes" || answer == e.Got)
+	question := fmt.Sprintf("The host key of %s (%s) is %s %s and not known. Go on (yes/no/fingerprint)? ", e.Host, e.Address, e.Type, e.Got)
+	for range keyQuestions {
+		answer, err := k.dialer.Ask(ctx, question, false)
+		answer = strings.TrimSpace(answer)
+		switch {
+		case err != nil || answer == "no":
+			return false
+		case answer == "yes" || answer == e.Got:
+			return true
+		}
+		// As ssh does: what was meant for another question is no refusal.
+		question = fmt.Sprintf("%s: yes, no or the fingerprint? ", e.Host)
+	}
+	return false
 }
+
+// keyQuestions is how often a new host key is asked about, where what is answered is neither
+// yes nor no, nor its fingerprint.
+const keyQuestions = 3
 
 // keyText is a key as authorized_keys and known_hosts have it: its type, and the key in
 // base64.

@@ -16,31 +16,35 @@ import (
 // lend has the scripts of a session use the loan until stop is called: they find an
 // agent at SSH_AUTH_SOCK that has this key alone. The operator's own agent is never
 // forwarded.
-func (h *Host) lend(ctx context.Context, session *ssh.Session, l *Loan) (stop func(), err error) {
+func (h *Host) lend(l *Loan) (stop func()) {
 	h.lending.Lock()
+	defer h.lending.Unlock()
 	if h.loans == nil {
 		// The host opens a channel for each use, and does not say from which session.
 		go h.serveLoans(h.client.HandleChannelOpen("auth-agent@openssh.com"))
 	}
 	h.loans = append(h.loans, l)
-	h.lending.Unlock()
-	stop = func() {
+	return func() {
+		l.withdraw()
 		h.lending.Lock()
 		defer h.lending.Unlock()
 		// Not nil when it is empty: the channels are handled already.
 		h.loans = slices.DeleteFunc(h.loans, func(other *Loan) bool { return other == l })
 	}
+}
+
+// forwardOnce has the sessions that begin from now on find an agent of ours.
+func (h *Host) forwardOnce(ctx context.Context, session *ssh.Session) error {
 	h.forwarding.Lock()
 	defer h.forwarding.Unlock()
 	if h.forwarded {
-		return stop, nil
+		return nil
 	}
 	if err := h.forward(ctx, session); err != nil {
-		stop()
-		return nil, err
+		return err
 	}
 	h.forwarded = true
-	return stop, nil
+	return nil
 }
 
 // errDenied is a host's no.
@@ -142,12 +146,13 @@ type lender struct {
 
 var _ agent.ExtendedAgent = (*lender)(nil)
 
-// List shows what may be used, and of no more than the session that is bound.
+// List shows what may be used, and of no more than the session that is bound. It waits
+// until that is good: ssh asks for it once it has agreed on the session's keys.
 func (l *lender) List() ([]*agent.Key, error) {
 	var keys []*agent.Key
 	for _, loan := range l.host.lent() {
 		key := loan.signer.PublicKey()
-		if l.hostKey == nil || same(l.hostKey, loan.hostKey) {
+		if (l.hostKey == nil || same(l.hostKey, loan.hostKey)) && loan.isGranted() {
 			keys = append(keys, &agent.Key{Format: key.Type(), Blob: key.Marshal(), Comment: "lent by rel"})
 		}
 	}
@@ -193,6 +198,8 @@ func (l *lender) SignWithFlags(key ssh.PublicKey, data []byte, _ agent.Signature
 			return nil, loan.refuse(fmt.Errorf("ssh on %s does not say which host it is for: it is older than OpenSSH 8.9", l.host.name))
 		case !same(l.hostKey, loan.hostKey):
 			return nil, loan.refuse(errors.New("it is for a session with another host"))
+		case !loan.isGranted():
+			return nil, errNotLent
 		default:
 			return loan.sign(l.session, data)
 		}

@@ -26,6 +26,10 @@ type Loan struct {
 	// become is how the user becomes root there; nil if there is no need.
 	become *Become
 
+	// granted is closed once it is good, and withdrawn once nobody has it any more.
+	granted, withdrawn chan struct{}
+	granting, ending   sync.Once
+
 	mu      sync.Mutex
 	spent   bool
 	refused error
@@ -42,7 +46,7 @@ func (h *Host) Loan(address string) (*Loan, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loan{signer: signer, user: h.User(), hostKey: h.hostKey}
+	l := &Loan{signer: signer, user: h.User(), hostKey: h.hostKey, granted: make(chan struct{}), withdrawn: make(chan struct{})}
 	if l.host, l.port, err = net.SplitHostPort(h.address); err != nil {
 		return nil, err
 	}
@@ -81,6 +85,23 @@ func (l *Loan) Become() (string, error) {
 		return "", fmt.Errorf("%s becomes root with a password there", l.user)
 	}
 	return strings.Join(l.become.words, " "), nil
+}
+
+// Grant says that the host lets the key in. Whoever asks for it before waits: the login can
+// be under way by then.
+func (l *Loan) Grant() { l.granting.Do(func() { close(l.granted) }) }
+
+// withdraw ends it.
+func (l *Loan) withdraw() { l.ending.Do(func() { close(l.withdrawn) }) }
+
+// isGranted waits until that is known.
+func (l *Loan) isGranted() bool {
+	select {
+	case <-l.granted:
+		return true
+	case <-l.withdrawn:
+		return false
+	}
 }
 
 // Spent reports whether it was used.

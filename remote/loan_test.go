@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -26,7 +27,9 @@ type borrower struct {
 func newBorrower(t *testing.T) *borrower {
 	t.Helper()
 	b := &borrower{t: t, there: makeSigner(t)}
-	b.loan = &Loan{signer: makeSigner(t), user: "root", host: "prod", port: "22", hostKey: b.there.PublicKey()}
+	b.loan = &Loan{signer: makeSigner(t), user: "root", host: "prod", port: "22", hostKey: b.there.PublicKey(),
+		granted: make(chan struct{}), withdrawn: make(chan struct{})}
+	b.loan.Grant()
 	b.host = &Host{name: "grind", loans: []*Loan{b.loan}}
 	b.connect()
 	return b
@@ -100,6 +103,42 @@ func TestLoanIsGoodOnce(t *testing.T) {
 	}
 	if b.signs(b.request(nil)) == nil || !strings.Contains(b.loan.Refused().Error(), "used already") {
 		t.Errorf("signed twice; %v", b.loan.Refused())
+	}
+}
+
+// Who asks before the host lets the key in waits, and gets nothing if it never does.
+func TestLoanIsWaitedFor(t *testing.T) {
+	for _, granted := range []bool{true, false} {
+		b := newBorrower(t)
+		b.loan = &Loan{signer: makeSigner(t), user: "root", host: "prod", port: "22", hostKey: b.there.PublicKey(),
+			granted: make(chan struct{}), withdrawn: make(chan struct{})}
+		b.host.loans = []*Loan{b.loan}
+		if err := b.bind(b.there, bound, false); err != nil {
+			t.Fatal(err)
+		}
+		listed := make(chan int)
+		go func() {
+			keys, _ := b.ssh.List()
+			listed <- len(keys)
+		}()
+		select {
+		case n := <-listed:
+			t.Fatalf("it is shown %d keys before", n)
+		case <-time.After(50 * time.Millisecond):
+		}
+		want := 0
+		if granted {
+			b.loan.Grant()
+			want = 1
+		} else {
+			b.loan.withdraw()
+		}
+		if n := <-listed; n != want {
+			t.Errorf("granted: %t: it is shown %d keys", granted, n)
+		}
+		if err := b.signs(b.request(nil)); (err == nil) != granted || b.loan.Spent() != granted {
+			t.Errorf("granted: %t: %v", granted, err)
+		}
 	}
 }
 

@@ -6,7 +6,8 @@
 // host is reached as `ssh NAME` reaches it, and refused where ssh refuses it.
 // What cannot be obeyed is refused by name. A Host is one connection, held for
 // the run, with many sessions on it. Scripts run in /bin/sh whatever the login
-// shell is, with their data apart from their code.
+// shell is, with their data apart from their code; one after the other in shells that
+// stand, so that each is a question and its answer.
 //
 // Whatever a host prints is hostile: it is cleaned of control sequences before
 // it reaches anyone, and capped.
@@ -36,6 +37,9 @@ func (e *ExitError) Error() string {
 	}
 	return s
 }
+
+// ExitStatus is how the script ended.
+func (e *ExitError) ExitStatus() int { return e.Status }
 
 // LostError says that the connection ended under a script: what the script
 // did, and whether it still runs, is not known.
@@ -75,6 +79,14 @@ func (e *ShellError) Error() string {
 		s += ": " + e.Said
 	}
 	return s
+}
+
+// HeadError says that a host has no head that reads no more than it is asked for. What
+// comes after that would be lost: no script can be sent there.
+type HeadError struct{ Host string }
+
+func (e *HeadError) Error() string {
+	return e.Host + ": head there reads more than it is told to, as busybox's does; rel needs that of coreutils"
 }
 
 // SudoError says that the login user cannot become root.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestRunFails(t *testing.T) {
 
 	// A script that fails at once leaves its input unread, and must not hang.
 	reader, _ := io.Pipe()
-	_, err = h.Run(t.Context(), Script{Name: "early.sh", Code: "exit 3", Stdin: reader})
+	_, err = h.Run(t.Context(), Script{Name: "early.sh", Code: "exit 3", Stdin: reader, Stdout: io.Discard})
 	if !errors.As(err, &exit) || exit.Status != 3 {
 		t.Errorf("got %v", err)
 	}
@@ -78,8 +79,8 @@ func TestRunRaw(t *testing.T) {
 	if !bytes.Equal(out.Bytes(), data) {
 		t.Errorf("%d bytes came back changed as %d", len(data), out.Len())
 	}
-	if _, err := h.Run(t.Context(), Script{Name: "flood", Code: "head -c 9000000 /dev/zero"}); err == nil {
-		t.Error("an answer of 9 MB was taken")
+	if _, err := h.Run(t.Context(), Script{Name: "flood", Code: "head -c 18000000 /dev/zero"}); err == nil {
+		t.Error("an answer of 18 MB was taken")
 	}
 }
 
@@ -161,31 +162,71 @@ func TestSessionsAreBounded(t *testing.T) {
 // The lines that have arrived are not run.
 func TestScriptArrivesInPart(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
-	s := Script{Name: "x", Code: "# Mark.\n>\"$MARK\"\ntrue\n\n", Env: map[string]string{"MARK": mark}}
-	header, nonce, err := s.header()
-	if err != nil {
-		t.Fatal(err)
+	for name, how := range map[string]struct{ standing, packs, parts bool }{
+		"alone": {}, "standing": {standing: true}, "alone, packed": {packs: true}, "standing, packed": {standing: true, packs: true},
+		"standing, in parts": {standing: true, packs: true, parts: true},
+	} {
+		s := Script{Name: "x", Code: "# Mark.\n>\"$MARK\"\ntrue\n\n", Env: map[string]string{"MARK": mark}}
+		if how.parts {
+			part := "# Marks: " + strings.Repeat("a long story\n# ", worthPacking) + "\n>\"$MARK\"\n"
+			s.Code, s.Parts = part+">\"$MARK\"\n"+s.Code, []string{part, ">\"$MARK\"\n"}
+		} else if how.packs {
+			s.Code += "# " + strings.Repeat("a long story\n# ", worthPacking) + "\n"
+		}
+		talk, err := new(Host).newTalk(&s, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk.standing = how.standing
+		header, _ := talk.head(how.packs, map[string]string{})
+		run := func(input string) string {
+			_ = os.Remove(mark)
+			cmd := exec.Command("/bin/sh", "-c", bootstrap)
+			cmd.Stdin = strings.NewReader(runner + input)
+			out, _ := cmd.CombinedOutput()
+			return string(out)
+		}
+		for n := strings.Index(header, "MARK="); n < len(header); n++ {
+			said := run(header[:n])
+			// The last bytes of what is packed only say that it was all.
+			trailer := 0
+			if how.packs {
+				trailer = 16
+			}
+			if _, err := os.Stat(mark); err == nil && n < len(header)-trailer {
+				t.Fatalf("%s: %d of %d bytes were run", name, n, len(header))
+			}
+			if n > len(header)-min(len(s.Code), 20) && n < len(header)-trailer && !strings.Contains(said, "the script broke off") {
+				t.Errorf("%s: %d of %d bytes: it said %q", name, n, len(header), said)
+			}
+		}
+		want := readyWord + strconv.Itoa(os.Getuid()+1<<32) + "\n" + talk.nonce + "\n" + talk.nonce + "\n"
+		if talk.standing {
+			want += talk.nonce + " 0\n" + talk.nonce + " 0\n"
+		}
+		if said := run(header); said != want {
+			t.Errorf("%s: the whole said %q, want %q", name, said, want)
+		}
+		if _, err := os.Stat(mark); err != nil {
+			t.Errorf("%s: the whole was not run", name)
+		}
 	}
-	run := func(input string) string {
-		_ = os.Remove(mark)
+}
+
+// A script whose end nobody can tell did not succeed, and what it left unread is no
+// script.
+func TestStatusIsLost(t *testing.T) {
+	for name, input := range map[string]string{
+		"its shell is killed":   "rel-x 0\n\n%d\n%s",
+		"code that is no gzip":  "rel-x 30\n\n100 20\nxxxxxxxxxxxxxxxxxxxxhello - world\nFOO=bar\n\n9\necho PWND\n",
+		"input that is no gzip": "rel-x 100 20\n\n4\ntruexxxxxxxxxxxxxxxxxxxxhello - world\nFOO=bar\n\n9\necho PWND\n",
+	} {
 		cmd := exec.Command("/bin/sh", "-c", bootstrap)
-		cmd.Stdin = strings.NewReader(input)
-		out, _ := cmd.CombinedOutput()
-		return string(out)
-	}
-	for n := strings.Index(header, "MARK="); n < len(header); n++ {
-		said := run(header[:n])
-		if _, err := os.Stat(mark); err == nil {
-			t.Fatalf("%d of %d bytes were run", n, len(header))
+		cmd.Stdin = strings.NewReader(runner + input)
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 255 || strings.Contains(string(out), "PWND") || strings.Contains(string(out), "rel-x 0") {
+			t.Errorf("%s: %v: %s", name, err, out)
 		}
-		if n > len(header)-len(s.Code) && !strings.Contains(said, "the script broke off") {
-			t.Errorf("%d of %d bytes: it said %q", n, len(header), said)
-		}
-	}
-	if said := run(header + "what is the script's own"); said != readyWord+"\n"+nonce+"\n"+nonce+"\n" {
-		t.Errorf("the whole said %q", said)
-	}
-	if _, err := os.Stat(mark); err != nil {
-		t.Error("the whole was not run")
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 )
 
 // An sshd that allows few sessions has them all the same, one after the other; files
@@ -33,7 +35,7 @@ func TestFewSessions(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if h.seats.most > 2*int(most) || h.seats.taken != 0 {
+			if h.seats.most > 2*int(most) || h.seats.taken > int(most) || !h.seats.scarce() {
 				t.Errorf("it has learned that there are %d seats, and has %d taken", h.seats.most, h.seats.taken)
 			}
 			if n := s.open.Load(); n > most {
@@ -59,6 +61,12 @@ func TestNoSessions(t *testing.T) {
 	if _, err := h.Run(t.Context(), Script{Name: "s", Code: "true"}); err != nil {
 		t.Fatal(err)
 	}
+	for s.open.Load() != 0 { // the shell that waits is given up
+		h.seats.mu.Lock()
+		h.seats.evict()
+		h.seats.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+	}
 	s.open.Store(1)
 	_, err = h.Run(t.Context(), Script{Name: "s", Code: "true"})
 	if !errors.As(err, &lost) || !lost.Unsent || !h.Closed() {
@@ -69,7 +77,7 @@ func TestNoSessions(t *testing.T) {
 func TestSeats(t *testing.T) {
 	s := newSeats(8)
 	for range 3 {
-		if err := s.take(t.Context()); err != nil {
+		if _, err := s.take(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,5 +87,54 @@ func TestSeats(t *testing.T) {
 	s.leave()
 	if !s.refused() || s.most != 2 || s.taken != 0 {
 		t.Errorf("there is nobody else, %d seats and %d taken", s.most, s.taken)
+	}
+}
+
+// A shell that is ready is taken before one that came later, and is still being opened.
+func TestReadyShellFirst(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	if _, err := h.Run(t.Context(), Script{Name: "s", Code: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	h.seats.mu.Lock()
+	ready, opening := h.seats.idle[0], h.newShell(false)
+	h.seats.taken++
+	h.seats.idle = append(h.seats.idle, opening)
+	all := func(*shell) int { return 0 }
+	first, second, third := h.seats.pick(all), h.seats.pick(all), h.seats.pick(all)
+	h.seats.mu.Unlock()
+	if first != ready || second != opening || third != nil {
+		t.Errorf("the ready one is taken first: %t, then the other: %t, and then %v", first == ready, second == opening, third)
+	}
+}
+
+// Of several shells that wait, a script goes to the one that has most of what it begins with.
+func TestShellWithPartsFirst(t *testing.T) {
+	_, d := newServer(t)
+	h := dial(t, d)
+	const part = "part() { echo part; }\n"
+	with := Script{Name: "with", Code: part + "sleep 0.2; part", Parts: []string{part}}
+	// Both at once: there are two shells then.
+	var both sync.WaitGroup
+	for _, script := range []Script{with, {Name: "without", Code: "sleep 0.2"}} {
+		both.Go(func() {
+			if _, err := h.Run(t.Context(), script); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	if n := len(h.seats.idle); n != 2 {
+		t.Fatalf("%d shells wait", n)
+	}
+	h.seats.mu.Lock()
+	defer h.seats.mu.Unlock()
+	for range 2 {
+		sh := h.seats.pick(func(sh *shell) int { return sh.spares(&with) })
+		if _, has := sh.parts[part]; !has {
+			t.Error("it goes to a shell that would have to be sent the part")
+		}
+		h.seats.idle = append([]*shell{sh}, h.seats.idle...)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -21,7 +22,7 @@ import (
 // server is an SSH server in the test's own process that runs what it is told
 // in a real /bin/sh, and can misbehave. Real sshds are met in the lab's tests.
 type server struct {
-	t       *testing.T
+	t       testing.TB
 	hostKey atomic.Pointer[ssh.Signer]
 	// allowed is the one key that is let in.
 	allowed ssh.PublicKey
@@ -38,6 +39,12 @@ type server struct {
 	stalled chan struct{}
 	// deaf has it drop all that it is sent, on every connection.
 	deaf atomic.Bool
+	// slow is how many bytes it takes in a second, silent that it answers no requests of
+	// the connection.
+	slow   int
+	silent bool
+	// far is how long it takes for what it is sent to arrive.
+	far time.Duration
 	// most is how many sessions a connection may have, if that is bounded.
 	most int32
 	// play answers commands in place of the shell.
@@ -47,7 +54,7 @@ type server struct {
 	conn           atomic.Pointer[net.Conn]
 }
 
-func newSigner(t *testing.T) (ssh.Signer, ed25519.PrivateKey) {
+func newSigner(t testing.TB) (ssh.Signer, ed25519.PrivateKey) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -62,7 +69,7 @@ func newSigner(t *testing.T) (ssh.Signer, ed25519.PrivateKey) {
 
 // newServer starts a server, and writes an SSH configuration whose host "box"
 // is it.
-func newServer(t *testing.T, change ...func(*server)) (*server, *Dialer) {
+func newServer(t testing.TB, change ...func(*server)) (*server, *Dialer) {
 	t.Helper()
 	if _, err := exec.LookPath("ssh"); err != nil {
 		t.Skip("there is no ssh to resolve names with")
@@ -93,6 +100,9 @@ func newServer(t *testing.T, change ...func(*server)) (*server, *Dialer) {
 			s.conn.Store(&conn)
 			if s.voice != nil {
 				conn = &hoarse{conn, s.voice}
+			}
+			if s.far > 0 {
+				conn = newFarConn(conn, s.far)
 			}
 			go s.serve(conn)
 		}
@@ -127,7 +137,7 @@ func (h *hoarse) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func write(t *testing.T, name, text string) {
+func write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,7 +153,7 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-func dial(t *testing.T, d *Dialer) *Host {
+func dial(t testing.TB, d *Dialer) *Host {
 	t.Helper()
 	h, err := d.Dial(t.Context(), "box")
 	if err != nil {
@@ -166,11 +176,18 @@ func (s *server) serve(conn net.Conn) {
 		return nil, nil
 	}}
 	config.AddHostKey(*s.hostKey.Load())
-	_, channels, requests, err := ssh.NewServerConn(&deafConn{conn, &s.deaf}, config)
+	_, channels, requests, err := ssh.NewServerConn(&deafConn{conn, &s.deaf, s.slow}, config)
 	if err != nil {
 		return
 	}
-	go ssh.DiscardRequests(requests)
+	if s.silent {
+		go func() {
+			for range requests {
+			}
+		}()
+	} else {
+		go ssh.DiscardRequests(requests)
+	}
 	for c := range channels {
 		switch {
 		case s.stall == "session":
@@ -200,9 +217,14 @@ func (s *server) serve(conn net.Conn) {
 type deafConn struct {
 	net.Conn
 	deaf *atomic.Bool
+	slow int
 }
 
 func (c *deafConn) Read(b []byte) (int, error) {
+	if c.slow > 0 {
+		b = b[:min(len(b), c.slow/50)]
+		time.Sleep(time.Second * time.Duration(len(b)) / time.Duration(c.slow))
+	}
 	for {
 		if n, err := c.Conn.Read(b); err != nil || !c.deaf.Load() {
 			return n, err

@@ -1,22 +1,20 @@
-# Make an uploaded file the one it is to be, if it arrived whole.
+# Take a file with scp, and make it the one it is to be, if it arrived whole.
 #
-# In: FROM TO MODE SHA256.
+# In: BESIDE TO MODE SHA256; on standard input what scp sends.
 set -eu
 umask 077
-beside=$(dirname "$TO")/$(basename "$FROM" .sent)
 fail() {
-    rm -f "$FROM" "$beside"
+    rm -f "$BESIDE"
     echo "$1" >&2
     exit 1
 }
-[ -f "$FROM" ] || fail "nothing arrived at $FROM"
 [ ! -d "$TO" ] || fail "$TO is a folder"
-# What another user's scp wrote is copied before it is looked at: from then on
-# only we can change it.
-[ "$FROM" = "$beside" ] || { cat "$FROM" >"$beside" && rm -f "$FROM"; } || fail "cannot write beside $TO"
-sum=$(sha256sum <"$beside" | cut -d' ' -f1)
+# A zero for the beginning, for the file's name and for its end; or else what is wrong.
+answers=$(scp -qt "$BESIDE" | head -c 1000 | tr '\000-\002' '.!!')
+[ "$answers" = ... ] || fail "scp did not take what was sent for $TO: $answers"
+sum=$(sha256sum <"$BESIDE" | cut -d' ' -f1)
 [ "$sum" = "$SHA256" ] || fail "what arrived for $TO is not what was sent"
-chmod "$MODE" "$beside"
-sync "$beside"
-mv -f "$beside" "$TO"
+chmod "$MODE" "$BESIDE"
+sync "$BESIDE"
+mv -f "$BESIDE" "$TO"
 sync "$(dirname "$TO")"

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -23,8 +24,7 @@ const uploadCap = 1 << 20
 
 // Upload puts data at the absolute path name, whole or not at all: it goes to a
 // temporary name beside it, is compared there by size and SHA-256, synced, and
-// renamed. The library neither sends files atomically nor says why a host
-// refused one, so nothing it reports is relied on.
+// renamed, all in one script.
 func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32) error {
 	if !safePath.MatchString(name) || path.Clean(name) != name {
 		return fmt.Errorf("%s: cannot upload to %q: only letters, digits and ._/+@%%=- are safe in its name", h.name, name)
@@ -32,18 +32,14 @@ func (h *Host) Upload(ctx context.Context, name string, data []byte, mode uint32
 	if len(data) > uploadCap {
 		return fmt.Errorf("%s: cannot upload %d bytes to %s: the most is %d", h.name, len(data), name, uploadCap)
 	}
+	encoded, err := encode(ctx, name, data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", h.name, err)
+	}
 	temporary := path.Join(path.Dir(name), ".rel-"+strings.ToLower(rand.Text()))
-	if h.Become != nil {
-		// scp writes as the login user, and that may not be allowed there.
-		temporary = path.Join("/tmp", path.Base(temporary)+".sent")
-	}
-	sent := h.send(ctx, temporary, data)
 	sum := sha256.Sum256(data)
-	_, err := h.Run(ctx, Script{Name: "settle.sh", Code: settleScript, Root: true, Env: map[string]string{
-		"FROM": temporary, "TO": name, "MODE": fmt.Sprintf("%04o", mode), "SHA256": hex.EncodeToString(sum[:]),
+	_, err = h.Run(ctx, Script{Name: "settle.sh", Code: settleScript, Root: true, Stdin: bytes.NewReader(encoded), Env: map[string]string{
+		"BESIDE": temporary, "TO": name, "MODE": fmt.Sprintf("%04o", mode), "SHA256": hex.EncodeToString(sum[:]),
 	}})
-	if err != nil && sent != nil {
-		return fmt.Errorf("%w; scp said: %s", err, clip(oneLine(sent.Error())))
-	}
 	return err
 }

@@ -88,11 +88,14 @@ func (w *way) dial(ctx context.Context, s *settings) (net.Conn, error) {
 }
 
 func (w *way) attempt(ctx context.Context, s *settings) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience())
+	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(), fmt.Errorf("no answer within %s", s.patience()))
 	defer cancel()
 	switch {
 	case w.hop != nil:
 		conn, err := w.hop.DialContext(ctx, "tcp", s.address())
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		if err != nil {
 			return nil, err
 		}
