@@ -3,14 +3,13 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // backupsKept is how many consistent copies stay beside the journal.
@@ -18,31 +17,63 @@ const backupsKept = 10
 
 func backupDir(path string) string { return filepath.Join(filepath.Dir(path), "backups") }
 
+// A journal beyond largeJournal bytes is backed up once in largePause: to look at
+// all of it and to copy it takes seconds, which is much after each promotion. What
+// was recorded since is in the ledgers of the targets.
+const (
+	largeJournal = 64 << 20
+	largePause   = 24 * time.Hour
+)
+
 // Backup writes a consistent copy of the journal into backups/ beside it and
-// removes the oldest beyond ten. Call it after a promotion has ended.
+// removes the oldest beyond ten. Call it after a promotion has ended; of a large
+// journal there is a copy of each day only.
 func (j *Journal) Backup() error {
+	if early, err := j.early(); early || err != nil {
+		return err
+	}
 	// A damaged copy would in time push out the backups that are whole.
 	if _, err := j.Verify(); err != nil {
 		return fmt.Errorf("back up the journal: %w", err)
 	}
-	err := j.with(true, func(db *bbolt.DB) error {
-		return db.View(func(tx *bbolt.Tx) error { return j.copyTo(tx, backupName(j.now(), "")) })
-	})
+	err := j.reading(func(p *pages) error { return j.copyTo(p, backupName(j.now(), "")) })
 	if err != nil {
 		return fmt.Errorf("back up the journal: %w", err)
 	}
 	return prune(backupDir(j.path))
 }
 
+// early reports whether the journal is large, and was backed up a while ago.
+func (j *Journal) early() (bool, error) {
+	info, err := os.Stat(j.path)
+	if err != nil || info.Size() < largeJournal {
+		return false, nil //nolint:nilerr // Backup itself will meet it
+	}
+	names, err := backups(backupDir(j.path))
+	if err != nil {
+		return false, err
+	}
+	names = slices.DeleteFunc(names, isOld)
+	if len(names) == 0 {
+		return false, nil
+	}
+	made, err := time.Parse(backupTime, strings.TrimSuffix(filepath.Base(names[len(names)-1]), ".db"))
+	since := j.now().Sub(made)
+	// A name that is none, or of a time to come, is no reason to wait.
+	return err == nil && since >= 0 && since < largePause, nil
+}
+
+const backupTime = "20060102-150405.000"
+
 // backupName is that of a copy whose last event is from before at, so that the
 // backups' names sort as their content does.
 func backupName(at time.Time, suffix string) string {
-	return at.UTC().Format("20060102-150405.000") + suffix + ".db"
+	return at.UTC().Format(backupTime) + suffix + ".db"
 }
 
 // copyTo writes a copy of the file into the backups' folder. It has its name
 // only once it is on disk in whole.
-func (j *Journal) copyTo(tx *bbolt.Tx, name string) error {
+func (j *Journal) copyTo(p *pages, name string) error {
 	dir := backupDir(j.path)
 	if err := makeDir(dir); err != nil {
 		return err
@@ -52,7 +83,7 @@ func (j *Journal) copyTo(tx *bbolt.Tx, name string) error {
 		return err
 	}
 	defer os.Remove(f.Name()) // gone by then, if all went well
-	_, err = tx.WriteTo(f)
+	_, err = io.Copy(f, io.NewSectionReader(p.file, 0, int64(p.high*p.pageSize)))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -65,20 +96,17 @@ func (j *Journal) copyTo(tx *bbolt.Tx, name string) error {
 // oldSchema marks the copies that an upgrade leaves of the file as it was.
 const oldSchema = ".schema"
 
+func isOld(backup string) bool { return strings.Contains(filepath.Base(backup), oldSchema) }
+
 // keepOld copies a file of an older schema before it is upgraded, for good:
 // whoever has to go back to the older rel needs a file that it can read. It is
 // named after the last event, so that an upgrade that has to be tried again
 // leaves one copy.
-func (j *Journal) keepOld(tx *bbolt.Tx) error {
-	version, err := schemaOf(tx)
-	if err != nil || version == Schema {
-		return err
+func (j *Journal) keepOld(p *pages, s standing) error {
+	if s.last.Seq == 0 {
+		return nil
 	}
-	last, err := lastEvent(tx)
-	if err != nil || last.Seq == 0 {
-		return err
-	}
-	if err := j.copyTo(tx, backupName(last.At, fmt.Sprint(oldSchema, version))); err != nil {
+	if err := j.copyTo(p, backupName(s.last.At, fmt.Sprint(oldSchema, s.schema))); err != nil {
 		return fmt.Errorf("back up the journal before its upgrade: %w", err)
 	}
 	return nil
@@ -106,9 +134,7 @@ func prune(dir string) error {
 	if err != nil {
 		return err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
-		return strings.Contains(filepath.Base(name), oldSchema)
-	})
+	names = slices.DeleteFunc(names, isOld)
 	for len(names) > backupsKept {
 		err = errors.Join(err, os.Remove(names[0]))
 		names = names[1:]

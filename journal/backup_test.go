@@ -169,3 +169,31 @@ func TestBackupsWithoutTheirJournalAreDamage(t *testing.T) {
 	}
 	checkSound(t, j.path)
 }
+
+// To copy a large journal takes seconds: once a day is enough.
+func TestBackupOfALargeJournalIsMadeOnceADay(t *testing.T) {
+	t.Parallel()
+	j, _ := backedUp(t, 1)
+	if err := os.Truncate(j.path, largeJournal); err != nil { // bbolt's files have room to grow
+		t.Fatal(err)
+	}
+	from := someday
+	for _, c := range []struct {
+		after   time.Duration
+		backups int
+	}{{0, 1}, {time.Hour, 1}, {23 * time.Hour, 1}, {25 * time.Hour, 2}, {48 * time.Hour, 2}, {50 * time.Hour, 3}, {-100 * time.Hour, 4}} {
+		j.now = func() time.Time { return from.Add(c.after) }
+		if err := j.Backup(); err != nil {
+			t.Fatal(err)
+		}
+		if names := backupsOf(t, j); len(names) != c.backups {
+			t.Errorf("after %s there are %d backups, want %d: %v", c.after, len(names), c.backups, names)
+		}
+	}
+	for _, name := range backupsOf(t, j) {
+		checkSound(t, name)
+		if info, err := os.Stat(name); err != nil || info.Size() > 1<<20 {
+			t.Errorf("the copy has what the file has beyond its pages: %d bytes, %v", info.Size(), err)
+		}
+	}
+}

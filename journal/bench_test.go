@@ -1,86 +1,77 @@
 package journal
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
-	"time"
-
-	"go.etcd.io/bbolt"
 )
 
-// big is a journal of about ten megabytes: some four hundred promotions.
-func big(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "journal.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	j := New(path)
-	j.Operator = Operator{Name: "ada@laptop", Key: "SHA256:abc"}
-	if err := db.Update(initialize); err != nil {
-		t.Fatal(err)
-	}
-	for n := range 400 {
-		err := db.Update(func(tx *bbolt.Tx) error {
-			for i := range 45 {
-				ev := Event{
-					Promotion: someday.Add(time.Duration(n)*time.Minute).UTC().Format("20060102-150405") + "-aaaaaaa", Kind: Note, Phase: "build", Attempt: 1,
-					Text: fmt.Sprint("event ", i), Data: json.RawMessage(`{"build":{"id":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","path":"/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-server"}}`),
-				}
-				if err := j.append(tx, &ev); err != nil {
-					return err
-				}
-			}
-			return nil
+// Each is done with a small journal and with one a hundred times as large: what is
+// to stay as it is over the years is seen to.
+func bench(b *testing.B, fn func(b *testing.B, j *Journal, n int)) {
+	b.Helper()
+	for _, size := range []struct {
+		name string
+		n    int
+	}{{"100", 100}, {"10000", 10000}} {
+		b.Run(size.name, func(b *testing.B) {
+			j := chronicle(b, size.n)
+			before := j.reads.Load()
+			b.ResetTimer()
+			fn(b, j, size.n)
+			b.ReportMetric(float64(j.reads.Load()-before)/float64(b.N), "pages/op")
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return path
-}
-
-func BenchmarkPages(b *testing.B) {
-	file, err := os.Open(big(b))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		p, err := readPages(file, info.Size())
-		if err == nil {
-			err = p.check()
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(p.high*p.pageSize), "bytes")
 	}
 }
 
 func BenchmarkAppend(b *testing.B) {
-	j := New(big(b))
-	for b.Loop() {
-		if _, err := j.Append(Event{Promotion: "p", Kind: Note}); err != nil {
-			b.Fatal(err)
+	bench(b, func(b *testing.B, j *Journal, _ int) {
+		for b.Loop() {
+			if _, err := j.Append(Event{Promotion: "99991231-235959-p", Kind: Note}); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+}
+
+// The last twenty promotions are what `rel log` shows.
+func BenchmarkHistories(b *testing.B) {
+	bench(b, func(b *testing.B, j *Journal, _ int) {
+		for b.Loop() {
+			if lists, err := j.Histories(20); err != nil || len(lists) != 20 {
+				b.Fatal(len(lists), err)
+			}
+		}
+	})
+}
+
+func BenchmarkPromotions(b *testing.B) {
+	bench(b, func(b *testing.B, j *Journal, n int) {
+		for b.Loop() {
+			if ids, err := j.Promotions(); err != nil || len(ids) != n {
+				b.Fatal(len(ids), err)
+			}
+		}
+	})
+}
+
+func BenchmarkWalk(b *testing.B) {
+	bench(b, func(b *testing.B, j *Journal, _ int) {
+		for b.Loop() {
+			j.whole.Store(nil)
+			_ = os.Remove(j.wholePath())
+			if _, err := j.Append(Event{Promotion: "99991231-235959-p", Kind: Note}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func BenchmarkVerify(b *testing.B) {
-	j := New(big(b))
-	for b.Loop() {
-		if _, err := j.Verify(); err != nil {
-			b.Fatal(err)
+	bench(b, func(b *testing.B, j *Journal, _ int) {
+		for b.Loop() {
+			if _, err := j.Verify(); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }

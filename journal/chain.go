@@ -47,19 +47,19 @@ type Head struct {
 // of its history is given.
 func (j *Journal) Head() (Head, error) {
 	var head Head
-	err := j.view(func(tx *bbolt.Tx) (err error) {
-		head, err = headOf(tx)
+	err := j.view(func(p *pages) (err error) {
+		head, err = p.head()
 		return err
 	})
 	return head, err
 }
 
-func headOf(tx *bbolt.Tx) (Head, error) {
-	id, err := identity(tx)
+func (p *pages) head() (Head, error) {
+	id, err := p.identity()
 	if err != nil {
 		return Head{}, err
 	}
-	last, err := lastEvent(tx)
+	last, err := p.lastEvent()
 	if err != nil {
 		return Head{}, err
 	}
@@ -67,14 +67,17 @@ func headOf(tx *bbolt.Tx) (Head, error) {
 }
 
 // lastEvent is the end of the chain; the zero event, if there is none.
-func lastEvent(tx *bbolt.Tx) (Event, error) {
-	key, value := tx.Bucket(bucketEvents).Cursor().Last()
-	if key == nil {
-		return Event{}, checkEnd(tx, Head{})
+func (p *pages) lastEvent() (Event, error) {
+	e, found, err := p.events.last()
+	if err != nil {
+		return Event{}, err
 	}
-	last, err := decode(key, value)
+	if !found {
+		return Event{}, p.checkEnd(Head{})
+	}
+	last, err := decode(e.key, e.value)
 	if err == nil {
-		err = checkEnd(tx, Head{Seq: last.Seq, Hash: last.Hash})
+		err = p.checkEnd(Head{Seq: last.Seq, Hash: last.Hash})
 	}
 	return last, err
 }
@@ -82,15 +85,16 @@ func lastEvent(tx *bbolt.Tx) (Event, error) {
 // checkEnd compares where the chain ends with where it was said to, which lies
 // in another page: one that a disk has left out of a transaction holds what it
 // held before, and may be a sound chain that ends too soon.
-func checkEnd(tx *bbolt.Tx, end Head) error {
-	version, err := schemaOf(tx)
+func (p *pages) checkEnd(end Head) error {
+	version, err := p.schema()
 	if err != nil || version < 2 {
 		return err
 	}
-	if !bytes.Equal(tx.Bucket(bucketMeta).Get(keyHead), end.Hash[:]) {
-		return &ChainError{Seq: end.Seq + 1, Reason: "the chain does not end where it was noted to end"}
+	noted, err := p.about.value(keyHead)
+	if err == nil && !bytes.Equal(noted, end.Hash[:]) {
+		err = &ChainError{Seq: end.Seq + 1, Reason: "the chain does not end where it was noted to end"}
 	}
-	return nil
+	return err
 }
 
 func putHead(tx *bbolt.Tx, hash Hash) error {
@@ -104,9 +108,10 @@ func (j *Journal) At(seq int64) (Event, bool, error) {
 		ev    Event
 		found bool
 	)
-	err := j.view(func(tx *bbolt.Tx) (err error) {
+	err := j.view(func(p *pages) error {
 		key := seqKey(seq)
-		if value := tx.Bucket(bucketEvents).Get(key); value != nil {
+		value, err := p.events.value(key)
+		if value != nil {
 			ev, err = decode(key, value)
 			found = err == nil
 		}
@@ -115,16 +120,19 @@ func (j *Journal) At(seq int64) (Event, bool, error) {
 	return ev, found, err
 }
 
-// Verify walks the whole chain and returns its head. The first event whose
-// hash, number, link to the one before or place under its promotion is wrong is
-// returned as a *[ChainError].
+// Verify looks at all of the file, walks the whole chain and returns its head. The
+// first event whose hash, number or link to the one before is wrong, or that is not
+// in its place under its promotion, is returned as a *[ChainError].
 func (j *Journal) Verify() (Head, error) {
 	var head Head
-	err := j.view(func(tx *bbolt.Tx) (err error) {
-		if head, err = walk(tx); err != nil {
+	err := j.view(func(p *pages) (err error) {
+		if err := p.check(); err != nil {
 			return err
 		}
-		head.Journal, err = identity(tx)
+		if head, err = p.walk(); err != nil {
+			return err
+		}
+		head.Journal, err = p.identity()
 		return err
 	})
 	if err != nil {
@@ -133,47 +141,108 @@ func (j *Journal) Verify() (Head, error) {
 	return head, nil
 }
 
-func walk(tx *bbolt.Tx) (Head, error) {
+// walk follows the chain, and then holds the promotions' indexes against it.
+func (p *pages) walk() (Head, error) {
 	var head Head
-	listed := map[string]int{}
-	promotions := tx.Bucket(bucketPromotions)
-	err := tx.Bucket(bucketEvents).ForEach(func(key, value []byte) error {
-		ev, err := decode(key, value)
-		var chain *ChainError
-		if errors.As(err, &chain) {
-			// All before it are sound: whatever number it gives itself.
-			chain.Seq = head.Seq + 1
-			return err
+	// owners has, for each event, the number of its promotion: with hundreds of
+	// thousands of events names would fill the memory.
+	numbers, owners := map[string]uint32{}, []uint32{0}
+	err := p.events.each(nil, func(e element) (bool, error) {
+		promotion, hash, err := follow(e, head)
+		if err != nil {
+			return false, err
 		}
-		if ev.Seq != head.Seq+1 || ev.Prev != head.Hash {
-			return &ChainError{Seq: head.Seq + 1, Reason: "it does not follow the event before it"}
+		number, known := numbers[string(promotion)]
+		if !known {
+			number = uint32(len(numbers)) + 1
+			numbers[string(promotion)] = number
 		}
-		index := promotions.Bucket([]byte(ev.Promotion))
-		if index == nil || index.Get(key) == nil {
-			return &ChainError{Seq: ev.Seq, Reason: "it is not listed under its promotion"}
-		}
-		listed[ev.Promotion]++
-		head = Head{Seq: ev.Seq, Hash: ev.Hash}
-		return nil
+		owners = append(owners, number)
+		head = Head{Seq: head.Seq + 1, Hash: hash}
+		return true, nil
 	})
 	if err != nil {
 		return head, err
 	}
-	if err := checkEnd(tx, head); err != nil {
+	if err := p.checkEnd(head); err != nil {
 		return head, err
 	}
-	return head, promotions.ForEach(func(id, _ []byte) error {
-		index, err := indexOf(tx, id)
+	return head, p.checkIndexes(numbers, owners)
+}
+
+// checkIndexes holds what each promotion lists against whose the events are.
+func (p *pages) checkIndexes(numbers map[string]uint32, owners []uint32) error {
+	err := p.promotions.each(nil, func(e element) (bool, error) {
+		index, err := p.index(e.key)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return index.ForEach(func(_, _ []byte) error {
-			if listed[string(id)]--; listed[string(id)] < 0 {
-				return &ChainError{Reason: fmt.Sprintf("promotion %s lists an event that is not its own", id)}
+		number := numbers[string(e.key)]
+		err = index.each(nil, func(listed element) (bool, error) {
+			seq := uint64(0)
+			if len(listed.key) == 8 {
+				seq = binary.BigEndian.Uint64(listed.key)
 			}
-			return nil
+			if number == 0 || seq >= uint64(len(owners)) || owners[seq] != number {
+				return false, &ChainError{Reason: fmt.Sprintf("promotion %s lists an event that is not its own", e.key)}
+			}
+			owners[seq] = 0
+			return true, nil
 		})
+		return err == nil, err
 	})
+	if err != nil {
+		return err
+	}
+	for seq, owner := range owners {
+		if owner != 0 {
+			return &ChainError{Seq: int64(seq), Reason: "it is not listed under its promotion"}
+		}
+	}
+	return nil
+}
+
+// follow finds out whose the stored event is that is to come after head. All but
+// those that somebody has tampered with are taken at their hash: of what it covers
+// no more is read than it takes to know where the event belongs.
+func follow(e element, head Head) (promotion []byte, hash Hash, err error) {
+	if len(e.key) == 8 && int64(binary.BigEndian.Uint64(e.key)) == head.Seq+1 && len(e.value) >= len(hash) {
+		hash = Hash(e.value[:len(hash)])
+		body := e.value[len(hash):]
+		if promotion, ok := frame(body, head); ok && bytes.Equal(hash[:], sum(head.Hash, body)) {
+			return promotion, hash, nil
+		}
+	}
+	ev, err := decode(e.key, e.value)
+	var chain *ChainError
+	if errors.As(err, &chain) {
+		// All before it are sound: whatever number it gives itself.
+		chain.Seq = head.Seq + 1
+		return nil, hash, err
+	}
+	if ev.Seq != head.Seq+1 || ev.Prev != head.Hash {
+		return nil, hash, &ChainError{Seq: head.Seq + 1, Reason: "it does not follow the event before it"}
+	}
+	return []byte(ev.Promotion), ev.Hash, err
+}
+
+// frame reads the promotion off an event that begins and ends as the one after
+// head does:
+//
+//	{"seq":2,"at":"2026-11-22T18:32:30.357Z","promotion":"20261122-183229-dc8876b",...,"prev":"2893..."}
+//
+// One that is written in another way is for [decode] to judge.
+func frame(body []byte, head Head) (promotion []byte, ok bool) {
+	prev, _ := head.Hash.MarshalText()
+	rest, begins := bytes.CutPrefix(body, fmt.Appendf(nil, `{"seq":%d,"at":"`, head.Seq+1))
+	if !begins || !bytes.HasSuffix(body, fmt.Appendf(nil, `"prev":"%s"}`, prev)) {
+		return nil, false
+	}
+	if _, rest, ok = bytes.Cut(rest, []byte(`","promotion":"`)); !ok {
+		return nil, false
+	}
+	promotion, _, ok = bytes.Cut(rest, []byte(`"`))
+	return promotion, ok && !bytes.ContainsRune(promotion, '\\')
 }
 
 func seqKey(seq int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }

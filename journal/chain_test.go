@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -57,6 +58,16 @@ func TestChainTellsOfTampering(t *testing.T) {
 			body, err := json.Marshal(ev)
 			hash := chain(ev.Prev, body)
 			return errors.Join(err, events.Put(seqKey(12), append(hash[:], body...)), index.Put(seqKey(12), nil))
+		}},
+		{name: "the last record is of another past, though its hash is right", seq: 9, tamper: func(events, _ *bbolt.Bucket) error {
+			value := events.Get(seqKey(9))
+			ev, err := decode(seqKey(9), value)
+			if err != nil {
+				return err
+			}
+			body := bytes.Replace(value[len(ev.Hash):], []byte(ev.Prev.String()), []byte(strings.Repeat("0", 64)), 1)
+			hash := chain(ev.Prev, body)
+			return errors.Join(events.Put(seqKey(9), append(hash[:], body...)), putHead(events.Tx(), hash))
 		}},
 		{name: "a record is of another form", seq: 7, tamper: func(events, _ *bbolt.Bucket) error {
 			return events.Put(seqKey(7), []byte(strings.Repeat("x", 100)))
@@ -131,6 +142,51 @@ func TestChainIsNotContinuedAfterADamagedEnd(t *testing.T) {
 		t.Errorf("Append: got %T (%v), want a *ChainError for record 20", err, err)
 	}
 	equal(t, "file", mustReadFile(t, j.path), before)
+}
+
+// An event belongs to one promotion, and none is listed that is not there.
+func TestChainTellsOfWhatIsListedWrongly(t *testing.T) {
+	t.Parallel()
+	for name, list := range map[string]func(promotions *bbolt.Bucket) error{
+		"by another promotion as well": func(b *bbolt.Bucket) error { return b.Bucket([]byte(promotions[0])).Put(seqKey(2), nil) },
+		"by another promotion instead": func(b *bbolt.Bucket) error {
+			return errors.Join(b.Bucket([]byte(promotions[1])).Delete(seqKey(2)), b.Bucket([]byte(promotions[0])).Put(seqKey(2), nil))
+		},
+		"by nobody":               func(b *bbolt.Bucket) error { return b.Bucket([]byte(promotions[1])).Delete(seqKey(2)) },
+		"though it is none":       func(b *bbolt.Bucket) error { return b.Bucket([]byte(promotions[0])).Put(seqKey(21), nil) },
+		"though it has no number": func(b *bbolt.Bucket) error { return b.Bucket([]byte(promotions[0])).Put([]byte("x"), nil) },
+		"by who has no other": func(b *bbolt.Bucket) error {
+			other, err := b.CreateBucket([]byte("other"))
+			return errors.Join(err, other.Put(seqKey(2), nil))
+		},
+	} {
+		j := broken(t)
+		edit(t, j.path, func(tx *bbolt.Tx) error { return list(tx.Bucket(bucketPromotions)) })
+		var chain *ChainError
+		if _, err := j.Verify(); !errors.As(err, &chain) {
+			t.Errorf("listed %s: got %T (%v), want a *ChainError", name, err, err)
+		}
+	}
+}
+
+// What would be missing from what is shown first is noticed there.
+func TestChainTellsOfANewestThatIsNotListed(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(b *bbolt.Bucket) error{
+		"the event":     func(b *bbolt.Bucket) error { return b.Bucket([]byte(promotions[1])).Delete(seqKey(20)) },
+		"the promotion": func(b *bbolt.Bucket) error { return b.DeleteBucket([]byte(promotions[1])) },
+	} {
+		j := broken(t)
+		edit(t, j.path, func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketPromotions)) })
+		_, last := j.Last(20)
+		_, recent := j.Recent(func(Event) bool { return false })
+		for what, err := range map[string]error{"Last": last, "Recent": recent} {
+			var chain *ChainError
+			if !errors.As(err, &chain) || chain.Seq != 20 {
+				t.Errorf("%s is not listed: %s: got %T (%v), want a *ChainError for record 20", name, what, err, err)
+			}
+		}
+	}
 }
 
 // The hash covers the hash before: the same event twice has two hashes.

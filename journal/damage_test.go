@@ -22,20 +22,35 @@ type damage struct {
 	want  content
 	dir   string
 	n     int
+	// noted says that the file was found whole before the damage came, and that this
+	// was noted: the damage is the disk's, which no time of the file tells of.
+	noted bool
 	// outcomes counts what came of the trials.
 	outcomes map[string]int
 }
 
-func newDamage(t *testing.T, j *Journal) *damage {
+// byAnyone runs a test twice: with a damage that the file system knows of, which
+// makes the file another, and with one that only its content tells of.
+func byAnyone(t *testing.T, test func(t *testing.T, noted bool)) {
+	t.Parallel()
+	for name, noted := range map[string]bool{"another file": false, "the disk": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, noted)
+		})
+	}
+}
+
+func newDamage(t *testing.T, noted bool, j *Journal) *damage {
 	t.Helper()
-	d := &damage{whole: mustReadFile(t, j.path), want: mustRead(t, j), dir: inMemory(t), outcomes: map[string]int{}}
+	d := &damage{noted: noted, whole: mustReadFile(t, j.path), want: mustRead(t, j), dir: inMemory(t), outcomes: map[string]int{}}
 	t.Cleanup(func() { t.Logf("figures: %s: %d trials: %v", t.Name(), d.n, d.outcomes) })
 	return d
 }
 
 // inMemory is a folder for files that nobody waits for a disk with, if there is
 // one.
-func inMemory(t *testing.T) string {
+func inMemory(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "rel-journal-")
 	if err != nil {
@@ -57,7 +72,12 @@ func (d *damage) judge(t *testing.T, how string, file []byte) (noticed bool) {
 	// A file of its own: were one left locked, the next trial would not tell.
 	d.n++
 	j := New(filepath.Join(d.dir, fmt.Sprint(d.n), "journal.db"))
-	mustWriteFile(t, j.path, file)
+	if d.noted {
+		how += ", by the disk"
+		d.rot(t, j, file)
+	} else {
+		mustWriteFile(t, j.path, file)
+	}
 	defer os.RemoveAll(filepath.Dir(j.path))
 	// A loop in bbolt cannot be left: the test can only say where.
 	defer time.AfterFunc(trialTime, func() { panic(how + ": the journal hangs") }).Stop()
@@ -94,6 +114,26 @@ func (d *damage) judge(t *testing.T, how string, file []byte) (noticed bool) {
 	return noticed
 }
 
+// rot makes the file a damaged one, of which only its content tells.
+func (d *damage) rot(t *testing.T, j *Journal, file []byte) {
+	t.Helper()
+	mustWriteFile(t, j.path, d.whole)
+	info, err := os.Stat(j.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := readPages(bytes.NewReader(d.whole), int64(len(d.whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.state(info)
+	j.keep(s)
+	j.whole.Store(nil)
+	if err := errors.Join(err, os.WriteFile(j.path, file, 0), os.Chtimes(j.path, time.Time{}, info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func outcome(err error) string {
 	var (
 		damaged *DamagedError
@@ -128,9 +168,10 @@ func isDamage(err error) bool {
 
 // bbolt has no checksum on its data pages. Each record has one of its own: a
 // byte that has flipped anywhere in it is noticed.
-func TestDamageOfARecordIsNoticed(t *testing.T) {
-	t.Parallel()
-	d := newDamage(t, broken(t))
+func TestDamageOfARecordIsNoticed(t *testing.T) { byAnyone(t, damageOfARecordIsNoticed) }
+
+func damageOfARecordIsNoticed(t *testing.T, noted bool) {
+	d := newDamage(t, noted, broken(t))
 	stride := 47 // prime to the records' lengths, so that each field is hit
 	if testing.Short() {
 		stride = 211
@@ -152,10 +193,13 @@ func TestDamageOfARecordIsNoticed(t *testing.T) {
 // pages, the tree, the list of free pages. Most of what a flip there would make
 // of it is not an error but another history: an event or a promotion fewer.
 func TestDamageOfAnyByteIsNoticedOrHarmless(t *testing.T) {
-	t.Parallel()
+	byAnyone(t, damageOfAnyByteIsNoticedOrHarmless)
+}
+
+func damageOfAnyByteIsNoticedOrHarmless(t *testing.T, noted bool) {
 	j := New(filepath.Join(t.TempDir(), "app", "journal.db"))
 	fill(t, j, 5)
-	d := newDamage(t, j)
+	d := newDamage(t, noted, j)
 	stride := 251
 	if long {
 		stride = 4
@@ -178,9 +222,10 @@ func TestDamageOfAnyByteIsNoticedOrHarmless(t *testing.T) {
 
 // Every bit of the pages' heads and of their elements', where a flip does not
 // make a record unsound, but hides it, or leads bbolt astray.
-func TestDamageOfTheTreeIsNoticed(t *testing.T) {
-	t.Parallel()
-	d := newDamage(t, broken(t))
+func TestDamageOfTheTreeIsNoticed(t *testing.T) { byAnyone(t, damageOfTheTreeIsNoticed) }
+
+func damageOfTheTreeIsNoticed(t *testing.T, noted bool) {
+	d := newDamage(t, noted, broken(t))
 	size := os.Getpagesize()
 	bits, stride := []byte{0xFF}, 3
 	if long {
@@ -218,20 +263,19 @@ func (d *damage) used(t *testing.T) []bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.tree(p.root, 0, nil, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.take(p.freeList); err != nil {
-		t.Fatal(err)
-	}
+	p.used = make([]bool, p.high)
 	p.used[0], p.used[1] = true, true
+	if err := errors.Join(p.tree(p.root, 0, nil, nil), p.mark(p.freeList, p.list)); err != nil {
+		t.Fatal(err)
+	}
 	return append(p.used, make([]bool, len(d.whole)/int(p.pageSize)-len(p.used))...)
 }
 
 // A page that the disk has not written, or has written somewhere else, is sound
 // in itself: it holds what another page holds, or what it held before.
-func TestDamageByMisplacedPages(t *testing.T) {
-	t.Parallel()
+func TestDamageByMisplacedPages(t *testing.T) { byAnyone(t, damageByMisplacedPages) }
+
+func damageByMisplacedPages(t *testing.T, noted bool) {
 	j := broken(t)
 	size := os.Getpagesize()
 	versions := [][]byte{mustReadFile(t, j.path)}
@@ -239,7 +283,7 @@ func TestDamageByMisplacedPages(t *testing.T) {
 		mustAppend(t, j, Event{Promotion: promotions[n%2], Kind: Note, Text: fmt.Sprint("later event ", n)})
 		versions = append(versions, mustReadFile(t, j.path))
 	}
-	d := newDamage(t, j)
+	d := newDamage(t, noted, j)
 	for id, used := range d.used(t) {
 		if !used {
 			continue
@@ -314,9 +358,10 @@ func (d *damage) records(t *testing.T) []record {
 }
 
 // A file that was cut short, by a full disk or a copy that was broken off.
-func TestDamageByTruncation(t *testing.T) {
-	t.Parallel()
-	d := newDamage(t, broken(t))
+func TestDamageByTruncation(t *testing.T) { byAnyone(t, damageByTruncation) }
+
+func damageByTruncation(t *testing.T, noted bool) {
+	d := newDamage(t, noted, broken(t))
 	lengths := []int{1, 15, 79, 80, 81, 1000, 4095, 4096, 4097}
 	for n := 512; n < len(d.whole); n += 512 {
 		lengths = append(lengths, n)
@@ -416,19 +461,22 @@ func TestDamageThatLeavesNoFile(t *testing.T) {
 // whichever of bbolt's locks. The process lives, and the file is let go.
 func TestDamageWhileInUse(t *testing.T) {
 	t.Parallel()
-	for name, act := range map[string]func(db *bbolt.DB, fn func(*bbolt.Tx) error) error{
-		"read": (*bbolt.DB).View, "append": (*bbolt.DB).Update,
+	for name, act := range map[string]func(j *Journal) error{
+		"read": func(j *Journal) error {
+			return j.reading(func(p *pages) error {
+				return errors.Join(os.Truncate(j.path, 4096), p.events.each(nil, func(element) (bool, error) { return true, nil }))
+			})
+		},
+		"append": func(j *Journal) error {
+			return j.writing(func(*pages) error { return nil }, func(tx *bbolt.Tx) error {
+				return errors.Join(os.Truncate(j.path, 4096), tx.Bucket(bucketEvents).ForEach(func(_, _ []byte) error { return nil }))
+			})
+		},
 	} {
 		j := broken(t)
 		whole := mustReadFile(t, j.path)
 		done := make(chan error)
-		go func() {
-			done <- j.with(name == "read", func(db *bbolt.DB) error {
-				return act(db, func(tx *bbolt.Tx) error {
-					return errors.Join(os.Truncate(j.path, 4096), tx.Bucket(bucketEvents).ForEach(func(_, _ []byte) error { return nil }))
-				})
-			})
-		}()
+		go func() { done <- act(j) }()
 		select {
 		case err := <-done:
 			var damaged *DamagedError

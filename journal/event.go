@@ -29,6 +29,10 @@ const (
 	Failed Kind = "failed"
 	// Interrupted says that the operator stopped an attempt.
 	Interrupted Kind = "interrupted"
+	// Left says that the run which was at work is over, short of the promotion's
+	// end; its data is how it ended. Without one after the last attempt the run was
+	// cut off, or an older rel's.
+	Left Kind = "left"
 )
 
 // Event is one record: the same value is stored, shown live, printed as JSON

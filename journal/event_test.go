@@ -112,7 +112,7 @@ func TestEventFilesArePrivate(t *testing.T) {
 	t.Parallel()
 	j := fresh(t)
 	mustAppend(t, j, Event{Promotion: "p", Kind: Note})
-	for path, want := range map[string]os.FileMode{filepath.Dir(j.path): 0o700, j.path: 0o600} {
+	for path, want := range map[string]os.FileMode{filepath.Dir(j.path): 0o700, j.path: 0o600, j.wholePath(): 0o600} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -123,8 +123,8 @@ func TestEventFilesArePrivate(t *testing.T) {
 	}
 	// Nor does the first event leave its temporary file behind.
 	names, err := os.ReadDir(filepath.Dir(j.path))
-	if err != nil || len(names) != 1 {
-		t.Errorf("the folder has %v, %v; want the database alone", names, err)
+	if err != nil || len(names) != 2 {
+		t.Errorf("the folder has %v, %v; want the database and the note of it", names, err)
 	}
 }
 

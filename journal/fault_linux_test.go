@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,17 @@ func TestFaultAtAnyStep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer time.AfterFunc(trialTime, func() { panic(what + " in " + dir + " hangs") }).Stop()
+		// On a busy machine it was seen, once in some hundred runs, to stand still while
+		// nobody had anything to do, and to go on as soon as it was looked at.
+		defer time.AfterFunc(trialTime, func() {
+			fmt.Fprintf(os.Stderr, "%s in %s takes longer than %s\n%s%s", what, dir, trialTime, waits(worker.Process.Pid), waits(os.Getpid()))
+		}).Stop()
+		defer time.AfterFunc(2*trialTime, func() {
+			_ = worker.Process.Signal(syscall.SIGQUIT) // it says where
+			time.Sleep(time.Second)
+			debug.SetTraceback("all") // of the server of its file system
+			panic(what + " in " + dir + " hangs")
+		}).Stop()
 		if _, err := worker.in.Write(append(line, '\n')); err != nil {
 			t.Fatal(err)
 		}
@@ -96,6 +107,17 @@ func TestFaultAtAnyStep(t *testing.T) {
 	for _, what := range slices.Sorted(maps.Keys(outcomes)) {
 		t.Logf("figures: %5d %s", outcomes[what], what)
 	}
+}
+
+// waits says what each thread of a process waits for in the kernel.
+func waits(pid int) string {
+	var b strings.Builder
+	stacks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stack", pid))
+	for _, name := range stacks {
+		text, err := os.ReadFile(name)
+		fmt.Fprintf(&b, "%s: %v\n%s", name, err, text)
+	}
+	return b.String()
 }
 
 func init() { helpers["scenario"] = runScenarios }

@@ -31,7 +31,7 @@ func (j *Journal) create() error {
 	defer os.Remove(temporary)
 	f.Close()
 	panicked, err := caught(func() error {
-		db, err := bbolt.Open(temporary, 0o600, options(false))
+		db, err := bbolt.Open(temporary, 0o600, &bbolt.Options{Timeout: openTimeout})
 		if err != nil {
 			return err
 		}

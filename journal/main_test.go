@@ -148,6 +148,11 @@ func broken(t *testing.T) *Journal {
 
 var promotions = []string{"20261122-183229-aaaaaaa", "20261122-183230-bbbbbbb", "20261122-183231-ccccccc"}
 
+// options are bbolt's, for who looks at a journal behind its back.
+func options(readOnly bool) *bbolt.Options {
+	return &bbolt.Options{Timeout: openTimeout, ReadOnly: readOnly}
+}
+
 // fill appends n events to the promotions in turn.
 func fill(t *testing.T, j *Journal, n int) []Event {
 	t.Helper()

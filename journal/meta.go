@@ -5,8 +5,6 @@ import (
 	"errors"
 	"hash/fnv"
 	"io"
-	"io/fs"
-	"os"
 )
 
 // bbolt writes numbers in the machine's own byte order.
@@ -69,61 +67,4 @@ func sumMeta(b []byte) uint64 {
 	hash := fnv.New64a()
 	hash.Write(b[:56])
 	return hash.Sum64()
-}
-
-// state tells one content of the file from another without reading all of it.
-type state struct {
-	info  fs.FileInfo
-	metas [2]meta
-}
-
-func readState(file *os.File) (*state, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() == 0 {
-		return nil, damagedf("the file is empty")
-	}
-	metas, err := readMetas(file)
-	return &state{info, metas}, err
-}
-
-func (s *state) equal(other *state) bool {
-	return s.metas == other.metas && os.SameFile(s.info, other.info) &&
-		s.info.Size() == other.info.Size() && s.info.ModTime().Equal(other.info.ModTime())
-}
-
-// checkPages walks the pages, unless this process has found this state of the
-// file whole, or has written it from one that was. That is enough: between two
-// transactions of a process the pages are in the kernel's memory, and what the
-// disk does to its own copy of them would not be seen by walking those. What
-// another process has written is another state.
-//
-// The walk takes 6 ms for 10 MB, which is 20000 events: nothing to a command,
-// but much to each of the events that a promotion records.
-func (j *Journal) checkPages(file *os.File) error {
-	now, err := readState(file)
-	if err != nil {
-		return err
-	}
-	if walked := j.walked.Load(); walked != nil && walked.equal(now) {
-		return nil
-	}
-	p, err := readPages(file, now.info.Size())
-	if err != nil {
-		return err
-	}
-	if err := p.check(); err != nil {
-		return err
-	}
-	j.walked.Store(now)
-	return nil
-}
-
-// keepState notes the state that a transaction of our own has led to.
-func (j *Journal) keepState(file *os.File) {
-	if now, err := readState(file); err == nil {
-		j.walked.Store(now)
-	}
 }

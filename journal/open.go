@@ -40,20 +40,65 @@ func damagedf(format string, args ...any) error {
 	return &DamagedError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// options are bbolt's. A read-only open takes a shared lock, so that readers
-// do not shut each other out.
-func options(readOnly bool) *bbolt.Options {
-	return &bbolt.Options{Timeout: openTimeout, ReadOnly: readOnly}
-}
-
-// with opens the database, checks its pages and schema, runs fn and closes it.
-func (j *Journal) with(readOnly bool, fn func(*bbolt.DB) error) error {
-	return j.diagnose(j.guarded(readOnly, func(db *bbolt.DB) error {
-		if err := j.checkSchema(db); err != nil {
+// reading opens the file for who only reads. Of the file no more is read than fn
+// asks for, and of its schema.
+func (j *Journal) reading(fn func(*pages) error) error {
+	return j.diagnose(j.opened(os.O_RDONLY, func(file *os.File) error {
+		p, err := j.pages(file)
+		if err != nil {
 			return err
 		}
-		return fn(db)
+		defer func() { j.reads.Add(int64(p.reads)) }()
+		return fn(p)
 	}))
+}
+
+// writing opens the file for one transaction: before gets to see the file as it
+// is, which is whole, and fn is bbolt's update.
+func (j *Journal) writing(before func(*pages) error, fn func(*bbolt.Tx) error) error {
+	return j.diagnose(j.opened(os.O_RDWR, func(file *os.File) error {
+		p, err := j.pages(file)
+		if err != nil {
+			return err
+		}
+		defer func() { j.reads.Add(int64(p.reads)) }()
+		if err := j.checkWhole(file, p); err != nil {
+			return err
+		}
+		if err := before(p); err != nil {
+			return err
+		}
+		o := &bbolt.Options{Timeout: openTimeout}
+		// The lock that bbolt asks for is the one on this file, which is ours.
+		o.OpenFile = func(string, int, fs.FileMode) (*os.File, error) { return file, nil }
+		db, err := bbolt.Open(j.path, 0o600, o)
+		if err != nil {
+			return err
+		}
+		// Not deferred: where fn panics, bbolt may be left holding a lock of its own
+		// that Close waits for, for ever. The map is left to the end of the process.
+		err = db.Update(fn)
+		if err == nil {
+			j.keepWritten(file)
+		}
+		return errors.Join(err, db.Close())
+	}))
+}
+
+// pages are those of the open file, if it is a journal that this package knows.
+func (j *Journal) pages(file *os.File) (*pages, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() == 0 {
+		return nil, damagedf("the file is empty")
+	}
+	p, err := readPages(file, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	return p, j.checkSchema(p)
 }
 
 // caught runs what uses bbolt, and returns what it panicked with, if it did. A
@@ -72,66 +117,34 @@ func caught(fn func() error) (panicked string, err error) {
 	return "", fn()
 }
 
-// guarded turns into an error what is left of a damaged file's power over
-// bbolt once its pages have been checked.
-func (j *Journal) guarded(readOnly bool, fn func(*bbolt.DB) error) error {
-	var file *os.File
-	defer func() {
-		if file != nil {
-			// After a panic, the map that bbolt has left keeps the file open, and so
-			// locked. After none, it is closed already.
-			_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
-			file.Close()
-		}
-	}()
+// opened opens the file with the lock that bbolt would ask for, and turns into an
+// error what is left of a damaged file's power over bbolt. Without the lock another
+// process's commit could be seen half done.
+func (j *Journal) opened(flag int, fn func(*os.File) error) error {
 	// A pipe would be waited for, and a folder can be opened.
 	if info, err := os.Stat(j.path); err != nil {
 		return err
 	} else if !info.Mode().IsRegular() {
 		return damagedf("it is no file")
 	}
-	o := options(readOnly)
-	o.OpenFile = func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
-		file, err = j.openFile(name, flag, mode, readOnly)
-		return file, err
+	file, err := os.OpenFile(j.path, flag, 0)
+	if err != nil {
+		return err
 	}
-	panicked, err := caught(func() error {
-		db, err := bbolt.Open(j.path, 0o600, o)
-		if err != nil {
-			return err
-		}
-		// Not deferred: where fn panics, bbolt may be left holding a lock of its own
-		// that Close waits for, for ever. The map is left to the end of the process.
-		err = fn(db)
-		if err == nil && !readOnly {
-			j.keepState(file)
-		}
-		return errors.Join(err, db.Close())
-	})
+	defer func() {
+		// After a panic, the map that bbolt has left keeps the file open, and so
+		// locked. After none, bbolt has closed it already.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+		file.Close()
+	}()
+	if err := j.lock(file, flag == os.O_RDONLY); err != nil {
+		return err
+	}
+	panicked, err := caught(func() error { return fn(file) })
 	if panicked != "" {
 		return damagedf("%s", panicked)
 	}
 	return err
-}
-
-// openFile opens the file for bbolt, with the lock that bbolt is about to ask
-// for on the same open file, which it will be granted at once, and lets only
-// whole pages through. Without the lock another process's commit could be seen
-// half done; after bbolt has opened a damaged file it is too late.
-func (j *Journal) openFile(name string, flag int, mode fs.FileMode, readOnly bool) (*os.File, error) {
-	// bbolt would make a new, empty database of a file that has just gone.
-	file, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
-	if err != nil {
-		return nil, err
-	}
-	if err = j.lock(file, readOnly); err == nil {
-		err = j.checkPages(file)
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return file, nil
 }
 
 func (j *Journal) lock(file *os.File, shared bool) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,33 +80,93 @@ func putMany(tx *bbolt.Tx, n, size int) error {
 	return err
 }
 
-// A file whose pages this process has found whole is not walked again, unless
-// it has become another: by another process, or by who has put it there.
+// A file that was found whole is not walked again before an event is appended,
+// neither by the process that found it so nor by another, unless it has become
+// another file.
 func TestPagesAreWalkedOnceForEachStateOfTheFile(t *testing.T) {
 	t.Parallel()
-	j := broken(t)
-	mine := j.walked.Load()
-	if err := readOne(j); err != nil || j.walked.Load() != mine {
-		t.Errorf("after an event of its own, the journal was walked again: %v", err)
+	j := fresh(t)
+	fill(t, j, 20)
+	if n := j.walks.Load(); n != 1 {
+		t.Errorf("for the first twenty events all pages were walked %d times, want once", n)
 	}
-	mustAppend(t, New(j.path), Event{Promotion: "p", Kind: Note})
-	if err := readOne(j); err != nil || j.walked.Load() == mine {
-		t.Errorf("after another's event, the journal was not walked: %v", err)
+	mustRead(t, j)
+	other := New(j.path)
+	mustAppend(t, other, Event{Promotion: "p", Kind: Note})
+	if n := other.walks.Load(); n != 0 {
+		t.Errorf("another process walked what was found whole, %d times", n)
 	}
-	file := mustReadFile(t, j.path)
-	info, err := os.Stat(j.path)
-	if err != nil {
-		t.Fatal(err)
+	mustAppend(t, j, Event{Promotion: "p", Kind: Note})
+	if n := j.walks.Load(); n != 1 {
+		t.Errorf("after another's event all pages were walked %d times, want once", n)
 	}
-	for i := 2 * os.Getpagesize(); i < len(file); i++ {
-		file[i] ^= 0x55
+	for name, change := range map[string]func() error{
+		"the note is gone":     func() error { return os.Remove(j.wholePath()) },
+		"the note is cut":      func() error { return os.Truncate(j.wholePath(), 7) },
+		"the note is another":  func() error { return os.WriteFile(j.wholePath(), make([]byte, 32), 0o600) },
+		"the note is a pipe":   func() error { return errors.Join(os.Remove(j.wholePath()), syscall.Mkfifo(j.wholePath(), 0o600)) },
+		"the note is a folder": func() error { return errors.Join(os.Remove(j.wholePath()), os.Mkdir(j.wholePath(), 0o700)) },
+		"the file was touched": func() error {
+			return os.Chtimes(j.path, time.Time{}, someday)
+		},
+		"the file is a copy": func() error {
+			return errors.Join(os.WriteFile(j.path+".copy", mustReadFile(t, j.path), 0o600), os.Rename(j.path+".copy", j.path))
+		},
+		"an older rel has appended": func() error {
+			edit(t, j.path, func(tx *bbolt.Tx) error { return putHead(tx, Hash(tx.Bucket(bucketMeta).Get(keyHead))) })
+			return nil
+		},
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		later := New(j.path)
+		mustAppend(t, later, Event{Promotion: "p", Kind: Note})
+		mustAppend(t, later, Event{Promotion: "p", Kind: Note})
+		if n := later.walks.Load(); n != 1 {
+			t.Errorf("%s: all pages were walked %d times, want once", name, n)
+		}
 	}
-	mustWriteFile(t, j.path, file)
-	if err := os.Chtimes(j.path, time.Time{}, info.ModTime().Add(time.Millisecond)); err != nil {
-		t.Fatal(err)
+}
+
+// What a command reads and an event costs does not grow with the journal.
+func TestPagesReadDoNotGrowWithTheJournal(t *testing.T) {
+	t.Parallel()
+	sizes := []int{50, 1000}
+	if long {
+		sizes = append(sizes, 20_000)
 	}
-	if err := readOne(j); !isDamage(err) {
-		t.Errorf("another file in its place was not walked: %v", err)
+	for _, n := range sizes {
+		j := chronicle(t, n)
+		newest, _ := chronicleID(n - 2)
+		mustAppend(t, j, Event{Promotion: "99991231-235959-p", Kind: Note}) // walks all, once
+		for what, c := range map[string]struct {
+			pages int64
+			do    func() error
+		}{
+			"Append": {40, func() error { return errors.Join(appendOne(New(j.path)), appendOne(j)) }},
+			"Head":   {15, func() error { _, err := j.Head(); return err }},
+			"Last":   {15, func() error { _, err := j.Last(1); return err }},
+			"Events": {60, func() error { _, err := j.Events(newest); return err }},
+			"Recent": {120, func() error {
+				_, err := j.Recent(func(ev Event) bool { return ev.State == "healthy" })
+				return err
+			}},
+			"Histories": {400, func() error { _, err := j.Histories(20); return err }},
+		} {
+			before := j.reads.Load()
+			if err := c.do(); err != nil {
+				t.Errorf("%s of %d promotions: %v", what, n, err)
+			}
+			read := j.reads.Load() - before
+			t.Logf("figures: %s of %d promotions: %d pages", what, n, read)
+			if read == 0 || read > c.pages {
+				t.Errorf("%s of %d promotions reads %d pages, want at most %d", what, n, read, c.pages)
+			}
+		}
+		if n := j.walks.Load(); n != 1 {
+			t.Errorf("all pages were walked %d times", n)
+		}
 	}
 }
 
@@ -180,7 +241,7 @@ func smallest(f *testing.F) (files [][]byte) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		files = append(files, p.file)
+		files = append(files, file[:p.high*p.pageSize])
 	}
 	return files
 }

@@ -20,22 +20,15 @@ import (
 //	2  the journal has an id, and says where its chain ends
 const Schema = 2
 
-// upgrades lead from a version to the next. An upgrade runs in the transaction
-// of the append that it makes way for: it is on disk with it, or not at all.
-var upgrades = map[int]func(*bbolt.Tx) error{
-	1: func(tx *bbolt.Tx) error {
-		id, err := identity(tx)
-		if err != nil {
-			return err
+// upgrades lead from a version to the next, of a file that stood as it says. An
+// upgrade runs in the transaction of the append that it makes way for: it is on
+// disk with it, or not at all.
+var upgrades = map[int]func(*bbolt.Tx, standing) error{
+	1: func(tx *bbolt.Tx, s standing) error {
+		if s.id == "" {
+			s.id = newIdentity()
 		}
-		if id == "" {
-			id = newIdentity()
-		}
-		last, err := lastEvent(tx)
-		if err != nil {
-			return err
-		}
-		return errors.Join(putIdentity(tx, id), putHead(tx, last.Hash))
+		return errors.Join(putIdentity(tx, s.id), putHead(tx, s.last.Hash))
 	},
 }
 
@@ -58,22 +51,25 @@ func initialize(tx *bbolt.Tx) error {
 	return errors.Join(putIdentity(tx, newIdentity()), putHead(tx, Hash{}), putSchema(tx, Schema))
 }
 
-func upgrade(tx *bbolt.Tx) error {
-	from, err := schemaOf(tx)
-	if err != nil || from == Schema {
-		return err
+func upgrade(tx *bbolt.Tx, s standing) error {
+	if s.schema == Schema {
+		return nil
 	}
-	for version := from; version < Schema; version++ {
-		if err := upgrades[version](tx); err != nil {
+	for version := s.schema; version < Schema; version++ {
+		if err := upgrades[version](tx, s); err != nil {
 			return fmt.Errorf("upgrade from schema %d: %w", version, err)
 		}
 	}
 	return putSchema(tx, Schema)
 }
 
-// schemaOf reads the version of a file that has been found to be a journal.
-func schemaOf(tx *bbolt.Tx) (int, error) {
-	version, err := strconv.Atoi(string(tx.Bucket(bucketMeta).Get(keySchema)))
+// schema reads the version of a file that has been found to be a journal.
+func (p *pages) schema() (int, error) {
+	value, err := p.about.value(keySchema)
+	if err != nil {
+		return 0, err
+	}
+	version, err := strconv.Atoi(string(value))
 	if err != nil || version < 1 {
 		return 0, damagedf("it has no schema version")
 	}
@@ -85,27 +81,33 @@ func putSchema(tx *bbolt.Tx, version int) error {
 }
 
 // checkSchema tells a journal that this package can read from anything else.
-func (j *Journal) checkSchema(db *bbolt.DB) error {
-	return db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || tx.Bucket(bucketEvents) == nil || tx.Bucket(bucketPromotions) == nil {
+func (j *Journal) checkSchema(p *pages) error {
+	for name, b := range map[string]**bucket{"meta": &p.about, "events": &p.events, "promotions": &p.promotions} {
+		var err error
+		if *b, _, err = p.top().bucket([]byte(name)); err != nil {
+			return err
+		} else if *b == nil {
 			return damagedf("it is a database of something else")
 		}
-		version, err := schemaOf(tx)
-		if err != nil {
-			return err
-		}
-		if version > Schema {
-			return &NewerError{Path: j.path, Schema: version}
-		}
-		if (version > 1) != (meta.Get(keyID) != nil) {
-			return damagedf("it has an id that its schema version does not know of, or none")
-		}
-		if version > 1 {
-			_, err = identity(tx)
-		}
+	}
+	version, err := p.schema()
+	if err != nil {
 		return err
-	})
+	}
+	if version > Schema {
+		return &NewerError{Path: j.path, Schema: version}
+	}
+	id, err := p.about.value(keyID)
+	if err != nil {
+		return err
+	}
+	if (version > 1) != (id != nil) {
+		return damagedf("it has an id that its schema version does not know of, or none")
+	}
+	if version > 1 {
+		_, err = p.identity()
+	}
+	return err
 }
 
 func newIdentity() string {
@@ -118,20 +120,24 @@ func newIdentity() string {
 // first event, so that going back to a backup from before the upgrade, and
 // upgrading that, does not make another journal of it. Without an event it has
 // none yet.
-func identity(tx *bbolt.Tx) (string, error) {
-	if value := tx.Bucket(bucketMeta).Get(keyID); value != nil {
+func (p *pages) identity() (string, error) {
+	value, err := p.about.value(keyID)
+	if err != nil {
+		return "", err
+	}
+	if value != nil {
 		id := value[min(len(value), sha256.Size):]
 		if sum := sha256.Sum256(id); !bytes.Equal(value, append(sum[:], id...)) {
 			return "", damagedf("its id is not what was written")
 		}
 		return string(id), nil
 	}
-	key, value := tx.Bucket(bucketEvents).Cursor().First()
-	if key == nil {
-		return "", nil
-	}
-	first, err := decode(key, value)
-	if err != nil {
+	var first Event
+	err = p.events.each(nil, func(e element) (_ bool, err error) {
+		first, err = decode(e.key, e.value)
+		return false, err
+	})
+	if err != nil || first.Seq == 0 {
 		return "", err
 	}
 	return hex.EncodeToString(first.Hash[:16]), nil

@@ -98,8 +98,8 @@ func TestSchemasCanBeReadForEver(t *testing.T) {
 
 func checkSchemaIs(t *testing.T, path string, version int) {
 	t.Helper()
-	err := New(path).view(func(tx *bbolt.Tx) error {
-		got, err := schemaOf(tx)
+	err := New(path).view(func(p *pages) error {
+		got, err := p.schema()
 		equal(t, "schema of "+path, got, version)
 		return err
 	})
