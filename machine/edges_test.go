@@ -77,7 +77,7 @@ func TestFailureByDeadlineThatLooksLikeAnother(t *testing.T) {
 // they begin with the time by the operators' clocks, and two operators have two.
 func TestHistoryOvertakenByAnEarlierId(t *testing.T) {
 	h := chronicle("2 bbb copied", "1 aaa healthy")
-	if got := idOf(h.Overtaken(h.Find("2"))); got != "1" {
+	if got := idOf(h.Overtaken(found(t, h, "2"))); got != "1" {
 		t.Errorf("2 is overtaken by %q; 1 became healthy after 2 was last at work", got)
 	}
 }

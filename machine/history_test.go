@@ -42,6 +42,15 @@ func idOf(p *Past) string {
 	return p.ID
 }
 
+func found(t *testing.T, h History, id string) *Past {
+	t.Helper()
+	p, err := h.Find(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func TestHistory(t *testing.T) {
 	for name, c := range map[string]struct {
 		history   []string
@@ -106,7 +115,7 @@ func TestHistory(t *testing.T) {
 			if got := strings.Join(resumable, " "); got != c.resumable {
 				t.Errorf("resumable are %q, want %q", got, c.resumable)
 			}
-			for _, p := range h {
+			for _, p := range h.recent {
 				want, said := c.overtaken[p.ID]
 				if got := idOf(h.Overtaken(p)); got != want && (said || !p.Ended()) {
 					t.Errorf("%s is overtaken by %q, want %q", p.ID, got, want)
@@ -119,7 +128,7 @@ func TestHistory(t *testing.T) {
 func TestHistoryFinds(t *testing.T) {
 	h := chronicle("1 aaa healthy", "2 bbb built")
 	for id, want := range map[string]string{"1": "1", "2": "2", "3": "", "": ""} {
-		if got := idOf(h.Find(id)); got != want {
+		if got := idOf(found(t, h, id)); got != want {
 			t.Errorf("Find(%q) is %q", id, got)
 		}
 	}
@@ -147,7 +156,7 @@ func TestHistoryIsInTheOrderOfItsEvents(t *testing.T) {
 	given := []*Past{one, three, two}
 	h := NewHistory(given)
 	var got []string
-	for _, p := range h {
+	for _, p := range h.recent {
 		got = append(got, fmt.Sprint(p.ID, "@", p.lastSeq))
 	}
 	equal(t, "order", got, []string{"2@4", "3@8", "1@9"})

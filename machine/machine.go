@@ -92,6 +92,7 @@ func (m *Machine) State() string { return m.fsm.Current() }
 // again is the operator's decision, and Resume's job. When ctx ends, Run stops
 // at the next safe point; the error is then a *[PhaseError] that says so.
 func (m *Machine) Run(ctx context.Context) error {
+	defer m.promotion.Drop()
 	for {
 		phase := m.next()
 		if phase == nil {

@@ -23,6 +23,9 @@ type Past struct {
 	Stopped *journal.Event
 	// Unsettled is an intent that no outcome follows: what it did is unknown.
 	Unsettled *journal.Event
+	// Ending is how the last run left it, short of its end; nil while one is at work,
+	// of one that was cut off, and of an older rel's.
+	Ending *Ending
 
 	attempts map[string]int
 	// moves is how many Moved events there are.
@@ -74,6 +77,10 @@ func (p *Past) take(ev *journal.Event) error {
 		}
 	case journal.Failed, journal.Interrupted:
 		p.Stopped, p.Unsettled = ev, nil
+	case journal.Resumed:
+		p.Ending = nil
+	case journal.Left:
+		return p.leave(ev) // its data are no facts
 	}
 	if ev.Data == nil || ev.Kind == journal.Opened {
 		return nil

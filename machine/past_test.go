@@ -195,3 +195,27 @@ func TestPastThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// How a run ended is known until the next one begins, and is no fact.
+func TestPastEnding(t *testing.T) {
+	left, err := Leave("p1", "sync failed: h: no", Ending{Exit: 6, Targets: []string{"h runs x"}, Next: "rel resume p1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := tale(Forward, 1, intent("sync", 1), ended(journal.Failed, "sync", 1), left)
+	past, err := Replay(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if past.Ending == nil || past.Ending.Exit != 6 || past.Ending.Next != "rel resume p1" || past.Stopped == nil || len(past.parts) != 0 {
+		t.Errorf("it is %+v, with the facts %v", past.Ending, past.parts)
+	}
+	past, err = Replay(append(events, journal.Event{Kind: journal.Resumed, State: New}))
+	if err != nil || past.Ending != nil {
+		t.Errorf("of a run that goes on: %+v, %v", past.Ending, err)
+	}
+	left.Data = json.RawMessage(`[]`)
+	if _, err := Replay(append(events, left)); err == nil || !strings.Contains(err.Error(), "how the run ended") {
+		t.Errorf("what is no ending is read as one: %v", err)
+	}
+}
