@@ -1,10 +1,10 @@
 # Let a key in for one copy. It can bring store paths, and nothing else: whatever is
-# asked for with it, import.sh is what runs.
+# asked for with it, unpack.sh is what runs.
 #
 # In: APP ID EPOCH; LOGIN, KEY (its type and base64), FROM (where it may come from;
 # nothing, if that is not known), PORT (of sshd), LIFE (for how many seconds it may log
-# in), BECOME (how LOGIN becomes root; nothing, if that is not known); import.sh, and
-# the last line.
+# in), BECOME (how LOGIN becomes root; nothing, if that is not known), WANTS (what the
+# script is told, as assignments); the script, and the last line.
 # Out: elsewhere=<why it cannot be let in here>.
 set -eu
 fence
@@ -20,10 +20,10 @@ elif [ -z "$BECOME" ]; then
     elsewhere "$LOGIN is not root there"
 fi
 # sshd's PATH may not lead to Nix; the one here does.
-{ printf 'PATH="%s"\nexport PATH\n' "$PATH" && cat; } >"$dir/import.new"
-whole "$dir/import.new"
-sync "$dir/import.new"
-mv -f "$dir/import.new" "$dir/import.sh"
+{ printf 'PATH="%s"\nexport PATH\nAPP=%s\nID=%s\nLOGIN=%s\n%s\n' "$PATH" "$APP" "$ID" "$LOGIN" "$WANTS" && cat; } >"$dir/unpack.new"
+whole "$dir/unpack.new"
+sync "$dir/unpack.new"
+mv -f "$dir/unpack.new" "$dir/unpack.sh"
 
 # ending: when the key ends. sshd takes a time of its own zone, and gets it wrong by the
 # hour of summer time; in UTC since OpenSSH 9.1.
@@ -37,7 +37,7 @@ ending() {
 }
 admitted() {
     printf 'restrict,expiry-time="%s",%s' "$end" "${FROM:+from=\"$FROM\",}" &&
-        printf 'command="exec %s/bin/sh %s/import.sh" %s%s%s%s\n' "${BECOME:+$BECOME }" "$dir" "$KEY" "$ours" "$ID" "$mark" &&
+        printf 'command="exec %s/bin/sh %s/unpack.sh" %s%s%s%s\n' "${BECOME:+$BECOME }" "$dir" "$KEY" "$ours" "$ID" "$mark" &&
         { [ ! -e "$keys" ] || cat "$keys"; }
 }
 end=$(ending)

@@ -35,7 +35,7 @@ func Adopt(ctx context.Context, p *Promotion) error {
 			return err
 		}
 		if len(ready.missing) > 0 {
-			return &InvalidError{Host: target.Name(), Paths: ready.missing}
+			return &InvalidError{Host: target.Name(), Paths: []string{release.Closure[ready.missing[0]]}}
 		}
 		return p.upload(ctx, target)
 	})

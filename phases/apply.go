@@ -44,20 +44,22 @@ func (e *BackError) Unwrap() error { return e.Err }
 // read; a target that runs the release already is left alone. If one target
 // fails, those that did not go back too: the targets are one production.
 func Apply(ctx context.Context, p *Promotion) error {
-	live, err := p.alreadyLive(ctx)
+	live, looks, err := p.alreadyLive(ctx)
 	if err != nil {
 		return err
 	}
 	outcomes := make([]Outcome, len(p.Targets))
+	p.early = p.expect(ctx)
 	all, done := context.WithCancel(ctx)
 	defer done()
 	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
 		if live[i] {
 			outcomes[i] = Outcome{Attempt: p.Attempt, Result: "live"}
 			p.Note(target.Name(), "already live; nothing was restarted")
+			p.early.up(target.Name())
 			return nil
 		}
-		if outcomes[i], err = applyTo(ctx, p, target); err == nil {
+		if outcomes[i], err = applyTo(ctx, p, target, looks[i]); err == nil {
 			// Its window must not end while others are still at it.
 			go p.putOff(all, target)
 		}
@@ -88,23 +90,26 @@ func Apply(ctx context.Context, p *Promotion) error {
 	return &BackError{Err: err}
 }
 
-func applyTo(ctx context.Context, p *Promotion, target Host) (Outcome, error) {
-	look, err := p.look(ctx, target)
-	if err != nil {
-		return Outcome{}, err
+// applyTo starts the job, or finds what an earlier attempt has left: look is nil where
+// that was not asked for.
+func applyTo(ctx context.Context, p *Promotion, target Host, look *Look) (o Outcome, err error) {
+	if look == nil && p.Attempt > 1 {
+		if look, err = p.look(ctx, target); err != nil {
+			return Outcome{}, err
+		}
 	}
-	if o := look.Outcome; o != nil && o.Result == "applied" && look.Reverted == "" && look.Runs(p.Release()) {
-		p.Note(target.Name(), "applied by attempt "+strconv.Itoa(o.Attempt))
-		return *o, nil
+	if look != nil && look.Outcome != nil && look.Outcome.Result == "applied" && look.Reverted == "" && look.Runs(p.Release()) {
+		p.Note(target.Name(), "applied by attempt "+strconv.Itoa(look.Outcome.Attempt))
+		return *look.Outcome, nil
 	}
-	o, err := p.job(ctx, target, "apply", "")
+	o, err = p.job(ctx, target, "apply", "")
 	if err != nil {
 		return Outcome{}, err
 	}
 	if o.Result != "applied" {
 		return o, &ApplyError{Host: target.Name(), Outcome: o}
 	}
-	p.Note(target.Name(), fmt.Sprintf("%d links repointed, %d units restarted", len(p.Release().Outputs), len(p.units(target))))
+	p.Note(target.Name(), fmt.Sprintf("%s repointed, %s restarted", CountText(len(p.Release().Outputs), "link"), CountText(len(p.units(target)), "unit")))
 	if p.Plan.Confirm == 0 {
 		p.Note(target.Name(), "there is no confirm window: it does not go back by itself")
 	}
@@ -113,26 +118,33 @@ func applyTo(ctx context.Context, p *Promotion, target Host) (Outcome, error) {
 
 // alreadyLive tells which targets run the release as it should be: every link,
 // every unit, no process of another release, and every check. A release that
-// lacks any of it is applied, which restarts it.
-func (p *Promotion) alreadyLive(ctx context.Context) ([]bool, error) {
-	live := make([]bool, len(p.Targets))
+// lacks any of it is applied, which restarts it. What it had to ask is returned too.
+func (p *Promotion) alreadyLive(ctx context.Context) (live []bool, looks []*Look, err error) {
+	live, looks = make([]bool, len(p.Targets)), make([]*Look, len(p.Targets))
 	if p.Plan.Force {
-		return live, nil
+		return live, looks, nil
 	}
-	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+	err = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		// Where this run has verified that the links lead elsewhere, they do still: it
+		// has the hold. Whoever resumes may come after another's promotion.
+		before := Look{Links: p.Facts.Verify.Targets[target.Name()].Links}
+		if p.Seen.settled() && !before.Runs(p.Release()) {
+			return nil
+		}
 		look, err := p.look(ctx, target)
 		if err == nil {
+			looks[i] = look
 			live[i] = look.Runs(p.Release()) && look.Sound(p.units(target)) && !look.Begun && look.Pending == ""
 		}
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i, result := range p.glance(ctx, live) {
 		live[i] = live[i] && result
 	}
-	return live, nil
+	return live, looks, nil
 }
 
 // glance asks the checks of those targets whose release is live, without the

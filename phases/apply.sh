@@ -101,7 +101,7 @@ permitted() {
 # this, and then finds it begun; or it finds that they have, and does not begin.
 begin() (
     exec 8>"$state/epoch.lock"
-    flock -s -w 120 8 || exit 1
+    flock -s -w 120 8 8>&8 || exit 1
     [ "$epoch" -ge "$(highest)" ] || exit 2
     # Of the releases here it comes last from now on, whenever it was sent.
     { [ -e "$dir/confirmed" ] || put "$dir/epoch" "$epoch $ID"; } && put "$dir/begun" "$attempt"
@@ -138,6 +138,7 @@ apply() {
         restart "$unit" || give_up "$unit" "$unit did not start"
         active "$unit" || give_up "$unit" "$unit is not active"
     done <"$dir/units.now"
+    say "attempt $attempt: every unit is up; watching for ${settle}s whether that stays so"
     steady "$(field unit)" || give_up "$faulty" "$faulty did not stay up for ${settle}s"
     unit=$(stale)
     [ -z "$unit" ] || give_up "$unit" "$unit still runs the previous binary"
@@ -196,7 +197,7 @@ restarted() {
 # systemctl and systemd-run start theirs elsewhere.
 lock() {
     exec 9>"$state/apply.lock"
-    flock -w "$1" 9 || return 1
+    flock -w "$1" 9 9>&9 || return 1
     # Without room for that it goes on all the same.
     printf '%s %s\n' "$ID" "$verb" 2>/dev/null >"$state/apply.who" || true
 }

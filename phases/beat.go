@@ -34,11 +34,11 @@ func (h *Hold) Enter(phase string) {
 	h.entered = make(chan struct{})
 }
 
-// Keep renews the hold until stop is called. The returned context ends, with a
+// Keep renews the hold until stop is called, and wait has waited for the last heartbeat. The returned context ends, with a
 // *[HoldLostError] as its cause, when a target says that someone else has it. A
 // target that cannot be reached is tried again and again: as long as nobody has
 // come, the hold is still there.
-func (h *Hold) Keep(ctx context.Context) (kept context.Context, stop func()) {
+func (h *Hold) Keep(ctx context.Context) (kept context.Context, stop func() (wait func())) {
 	kept, lost := context.WithCancelCause(ctx)
 	// An interrupt does not end the heartbeats: an apply is finished first.
 	beats, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -48,10 +48,12 @@ func (h *Hold) Keep(ctx context.Context) (kept context.Context, stop func()) {
 			group.Go(func() { h.keep(beats, target, lost) })
 		}
 	}
-	return kept, func() {
+	return kept, func() func() {
 		end()
-		group.Wait()
-		lost(nil)
+		return func() {
+			group.Wait()
+			lost(nil)
+		}
 	}
 }
 
@@ -70,16 +72,9 @@ func (h *Hold) keep(ctx context.Context, target Host, lost context.CancelCauseFu
 	}
 }
 
-// beat sends heartbeats through one script until that ends.
-//
-// They go over a connection of their own: on a slow link the answer would wait behind
-// what is sent to the target, for longer than the hold stands.
+// beat sends heartbeats through one script until that ends. They go over the connection
+// that is open: what is sent to the target beside them leaves them room (remote's uplink).
 func (h *Hold) beat(ctx context.Context, target Host) error {
-	own, err := target.Redial(ctx)
-	if err != nil {
-		return err
-	}
-	defer own.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	phases, lines := io.Pipe()
@@ -102,13 +97,13 @@ func (h *Hold) beat(ctx context.Context, target Host) error {
 	go func() {
 		s := h.promotion.onTarget(target, "beat.sh", holdPart+beatScript,
 			map[string]string{"OPERATOR": h.promotion.Operator, "KEY": h.promotion.Key})
-		s.Stdin, s.Stdout = phases, said
-		_, err := own.Run(ctx, s)
+		s.Stdin, s.Stdout, s.Lasts = phases, said, true
+		_, err := target.Run(ctx, s)
 		said.CloseWithError(err)
 		phases.CloseWithError(io.ErrClosedPipe)
 		ended <- err
 	}()
-	err = h.send(ctx, lines, heard, ended)
+	err := h.send(ctx, lines, heard, ended)
 	// Its input ends, and it does; what does not is cut off.
 	lines.Close()
 	select {

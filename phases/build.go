@@ -5,16 +5,17 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
+//go:embed outputs.sh
+var outputsPart string
+
 //go:embed build.sh
 var buildScript string
-
-//go:embed closure.sh
-var closureScript string
 
 //go:embed valid.sh
 var validScript string
@@ -34,30 +35,46 @@ func (e *MissingBinaryError) Error() string {
 // Build builds all artifacts from the clean checkout in one go, makes sure
 // that each has its binary, pins them on the build host until they are copied,
 // and writes the release down. Outputs that are there already cost nothing.
+
 func Build(ctx context.Context, p *Promotion) error {
+	p.ahead = p.setOut(ctx)
 	release, err := build(ctx, p)
 	if err != nil {
+		p.Drop()
 		return err
 	}
-	if err := closure(ctx, p, release); err != nil {
-		return err
-	}
-	if err := p.Build.Upload(ctx, p.Plan.Manifest, release.Manifest(), 0o644); err != nil {
-		return err
-	}
+	p.ahead.over()
 	p.Facts.Build = release
-	p.Note(p.Build.Name(), fmt.Sprintf("%d artifacts, %d paths, %s", len(release.Outputs), len(release.Closure), bytesText(release.Bytes)))
+	p.Note(p.Build.Name(), fmt.Sprintf("%s, %s, %s", CountText(len(release.Outputs), "artifact"), CountText(len(release.Closure), "path"), BytesText(release.Bytes)))
 	return nil
 }
 
+// newRelease is the plan's, with nothing built.
+func (p *Promotion) newRelease() *Release {
+	return &Release{
+		ID: p.ID, Commit: p.Plan.Commit, Subject: p.Plan.Subject,
+		CreatedAt: time.Now().UTC().Truncate(time.Second), Repo: p.Plan.Build.Repo,
+	}
+}
+
 func build(ctx context.Context, p *Promotion) (*Release, error) {
+	release := p.newRelease()
 	var rows [][]string
 	for _, a := range p.Plan.Artifacts {
-		rows = append(rows, []string{a.Name, a.Flake})
+		rows = append(rows, []string{"artifact", a.Name, a.Flake, a.Binary, manifestKey(a.Name)})
 	}
+	for line := range strings.Lines(string(release.Manifest())) {
+		rows = append(rows, []string{"line", strings.TrimSuffix(line, "\n")})
+	}
+	said := newNixlog(func(t Tick) { p.tick(p.Build.Name(), t) })
 	answer, err := ask(ctx, p, p.Build, Script{
-		Name: "build.sh", Code: buildScript, Stdin: table(rows...),
-		Env: map[string]string{"REPO": p.Plan.Build.Repo, "COMMIT": p.Plan.Commit},
+		Name: "build.sh", Code: outputsPart + infosPart + buildScript, Stdin: table(rows...), Line: p.ahead.listen(p.lineOf(p.Build)),
+		Decode: func(line string) string {
+			p.Pulse.Beat()
+			return said.decode(line)
+		},
+		Env: map[string]string{"APP": p.Plan.App, "ID": p.ID, "KEEP": strconv.Itoa(p.Plan.Keep),
+			"REPO": p.Plan.Build.Repo, "COMMIT": p.Plan.Commit, "MANIFEST": p.Plan.Manifest},
 	})
 	if err != nil {
 		return nil, err
@@ -65,24 +82,27 @@ func build(ctx context.Context, p *Promotion) (*Release, error) {
 	if head := answer.get("moved"); head != "" {
 		return nil, &Refusal{Reason: CommitsDiffer, Host: p.Build.Name(), Thing: p.Plan.Build.Repo, Items: []string{head}}
 	}
-	paths := map[string]string{}
-	for _, row := range answer.all("built") {
-		name, text, _ := strings.Cut(row, "\t")
-		if paths[name], err = outPath([]byte(text)); err != nil {
-			return nil, fmt.Errorf("%s: artifact %q: %w", p.Build.Name(), name, err)
+	return release, release.describe(p, answer, p.Plan.Artifacts)
+}
+
+// describe writes down what the build host says of the artifacts that it has built.
+func (r *Release) describe(p *Promotion, a answer, artifacts []Artifact) error {
+	host, said := p.Build.Name(), a.table("built")
+	for _, artifact := range artifacts {
+		text, built := said[artifact.Name]
+		if !built {
+			return fmt.Errorf("%s: nix did not say what it built for artifact %q", host, artifact.Name)
 		}
-	}
-	release := &Release{
-		ID: p.ID, Commit: p.Plan.Commit, Subject: p.Plan.Subject,
-		CreatedAt: time.Now().UTC().Truncate(time.Second), Repo: p.Plan.Build.Repo,
-	}
-	for _, a := range p.Plan.Artifacts {
-		if paths[a.Name] == "" {
-			return nil, fmt.Errorf("%s: nix did not say what it built for artifact %q", p.Build.Name(), a.Name)
+		path, err := outPath([]byte(text))
+		if err != nil {
+			return fmt.Errorf("%s: artifact %q: %w", host, artifact.Name, err)
 		}
-		release.Outputs = append(release.Outputs, Output{Artifact: a, Path: paths[a.Name]})
+		if slices.Contains(a.all("missing"), artifact.Name) {
+			return &MissingBinaryError{Host: host, Artifact: artifact, Path: path}
+		}
+		r.Outputs = append(r.Outputs, Output{Artifact: artifact, Path: path})
 	}
-	return release, nil
+	return r.consists(host, a)
 }
 
 // outPath reads the store path of the default output from what
@@ -125,35 +145,26 @@ func isStorePath(s string) bool {
 	return true
 }
 
-// closure checks the binaries and records what the release consists of.
-func closure(ctx context.Context, p *Promotion, release *Release) error {
-	var rows [][]string
-	for _, o := range release.Outputs {
-		rows = append(rows, []string{o.Name, o.Path, o.Binary})
+// consists records what the release consists of, as the build host has it.
+func (r *Release) consists(host string, a answer) error {
+	r.Closure = a.all("path")
+	for _, path := range r.Closure {
+		if !isStorePath(path) {
+			return fmt.Errorf("%s: %q in a closure is no store path", host, clip(path))
+		}
 	}
-	a, err := ask(ctx, p, p.Build, Script{
-		Name: "closure.sh", Code: closureScript, Stdin: table(rows...),
-		Env: map[string]string{"APP": p.Plan.App, "ID": p.ID, "KEEP": strconv.Itoa(p.Plan.Keep)},
-	})
+	for i := range r.Outputs {
+		if o := &r.Outputs[i]; !slices.Contains(r.Closure, o.Path) {
+			return fmt.Errorf("%s: the closure does not have %s, which was built for artifact %q", host, o.Path, o.Name)
+		}
+	}
+	infos, err := parseInfos(host, r.Closure, a)
 	if err != nil {
 		return err
 	}
-	for _, o := range release.Outputs {
-		for _, name := range a.all("missing") {
-			if name == o.Name {
-				return &MissingBinaryError{Host: p.Build.Name(), Artifact: o.Artifact, Path: o.Path}
-			}
-		}
-	}
-	for _, path := range a.all("path") {
-		if !isStorePath(path) {
-			return fmt.Errorf("%s: %q in a closure is no store path", p.Build.Name(), clip(path))
-		}
-		release.Closure = append(release.Closure, path)
-	}
-	release.Bytes, err = strconv.ParseInt(a.get("bytes"), 10, 64)
-	if err != nil || len(release.Closure) < 1 {
-		return fmt.Errorf("%s: closure.sh did not answer with a closure and its size", p.Build.Name())
+	r.Infos = infos
+	for i := range infos {
+		r.Bytes += infos[i].Size
 	}
 	return nil
 }
@@ -177,7 +188,8 @@ func lines(list []string) *strings.Reader {
 	return strings.NewReader(strings.Join(list, "\n") + "\n")
 }
 
-func bytesText(n int64) string {
+// BytesText is a number of bytes, for people: 16.5 MiB.
+func BytesText(n int64) string {
 	const unit = 1 << 10
 	switch {
 	case n < unit:
@@ -188,4 +200,12 @@ func bytesText(n int64) string {
 		return fmt.Sprintf("%.1f MiB", float64(n)/(unit*unit))
 	}
 	return fmt.Sprintf("%.1f GiB", float64(n)/(unit*unit*unit))
+}
+
+// CountText is so many of a thing, for people: 1 path, 2 paths.
+func CountText(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

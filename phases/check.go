@@ -63,7 +63,7 @@ func (r Result) String() string {
 func (r Result) note() string { return fmt.Sprintf("check %q %s", r.Check, r.ending()) }
 
 func (r Result) ending() string {
-	s := fmt.Sprintf("%s after %d attempts", verdictNames[r.Verdict], r.Attempts)
+	s := verdictNames[r.Verdict] + " after " + CountText(r.Attempts, "attempt")
 	if r.Verdict == Passed {
 		return s
 	}
@@ -92,7 +92,7 @@ func (p *Promotion) check(ctx context.Context) []Result {
 	for i, j := range jobs {
 		wait.Go(func() {
 			err := guard(j.host, func() error {
-				results[i] = p.expand(j.check).until(ctx, j.dial)
+				results[i] = p.expand(j.check).until(ctx, j.dial, func(r *Result, inRow int) { r.tick(p, j.host, inRow, j.check.Successes) })
 				return nil
 			})
 			if err != nil {
@@ -120,8 +120,9 @@ func (p *Promotion) expand(c Check) Check {
 // until probes until the check passes or its time is over. A failed probe only
 // means another one: services may take their start period, and then have the
 // whole deadline to pass in. What they answered after the start period decides;
-// if they could not be asked then, nothing does.
-func (c Check) until(ctx context.Context, dial dialer) Result {
+// if they could not be asked then, nothing does. asked is told of each probe, and how many
+// have passed in a row.
+func (c Check) until(ctx context.Context, dial dialer, asked func(r *Result, inRow int)) Result {
 	r := Result{Check: c.Name, Verdict: Failed}
 	p, err := newProber(c, dial)
 	if err != nil {
@@ -134,6 +135,7 @@ func (c Check) until(ctx context.Context, dial dialer) Result {
 	limit, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	for inRow, decided := 0, false; ; {
+		next := time.After(time.Duration(c.Interval))
 		err := p.probe(limit)
 		if limit.Err() == nil || err == nil {
 			r.Attempts++
@@ -148,9 +150,10 @@ func (c Check) until(ctx context.Context, dial dialer) Result {
 				r.Verdict, r.Last = Passed, ""
 				return r
 			}
+			asked(&r, inRow)
 		}
 		select {
-		case <-time.After(time.Duration(c.Interval)):
+		case <-next:
 		case <-limit.Done():
 			r.Limit = fmt.Sprintf("deadline of %s", deadline)
 			if ctx.Err() != nil {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -19,16 +20,19 @@ import (
 func quick(url ...string) Check {
 	return Check{
 		Name: "c", URLs: url, Status: 200, Successes: 2, Interval: Duration(5 * time.Millisecond),
-		Timeout: Duration(200 * time.Millisecond), Deadline: Duration(300 * time.Millisecond),
+		Timeout: Duration(500 * time.Millisecond), Deadline: Duration(800 * time.Millisecond),
 	}
 }
 
+// unwatched is for checks that nobody looks on.
+func unwatched(*Result, int) {}
+
 func ask1(t *testing.T, c Check) Result {
 	t.Helper()
-	return c.until(t.Context(), new(net.Dialer).DialContext)
+	return c.until(t.Context(), new(net.Dialer).DialContext, unwatched)
 }
 
-func serve(t *testing.T, handler http.HandlerFunc) string {
+func answering(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
@@ -36,7 +40,7 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 }
 
 func TestCheck(t *testing.T) {
-	ok := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	ok := answering(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/health":
 			_, _ = w.Write([]byte("ok sha=abc"))
@@ -68,7 +72,7 @@ func TestCheck(t *testing.T) {
 		{"redirect is not followed", with("/moved", nil), Failed, "answered 308, want 200"},
 		{"redirect", with("/moved", func(c *Check) { c.Status, c.Location = 308, "https://example.org/there" }), Passed, ""},
 		{"redirect elsewhere", with("/moved", func(c *Check) { c.Status, c.Location = 308, "https://example.org/login" }), Failed, "leads to"},
-		{"too slow", with("/slow", func(c *Check) { c.Timeout = Duration(50 * time.Millisecond) }), Failed, "deadline exceeded"},
+		{"too slow", with("/slow", func(c *Check) { c.Timeout = Duration(50 * time.Millisecond) }), Failed, "did not answer within 50ms"},
 		{"nobody there", quick("http://127.0.0.1:1/"), Failed, "refused"},
 		{"any of", func() Check { return quick("http://127.0.0.1:1/", ok+"/health") }(), Passed, ""},
 		{"none of", func() Check { return quick("http://127.0.0.1:1/", ok+"/none") }(), Failed, "refused"},
@@ -92,7 +96,7 @@ func TestCheck(t *testing.T) {
 // One good answer between bad ones is no health.
 func TestCheckFlapping(t *testing.T) {
 	var n atomic.Int32
-	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	url := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		if n.Add(1)%2 == 0 {
 			w.WriteHeader(503)
 		}
@@ -104,7 +108,7 @@ func TestCheckFlapping(t *testing.T) {
 
 func TestCheckSlowStart(t *testing.T) {
 	began := time.Now()
-	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	url := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		if time.Since(began) < 400*time.Millisecond {
 			w.WriteHeader(503)
 		}
@@ -116,16 +120,59 @@ func TestCheckSlowStart(t *testing.T) {
 	}
 }
 
+// Checks are asked in the interval, however long an answer takes; and one at a time.
+func TestCheckInterval(t *testing.T) {
+	for answer, want := range map[time.Duration]time.Duration{
+		300 * time.Millisecond: 1300 * time.Millisecond,
+		2 * time.Second:        4 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(answer) })}
+			connections := make(pipes)
+			go func() { _ = server.Serve(connections) }()
+			defer server.Close()
+			c := Check{Name: "c", URLs: []string{"http://127.0.0.1/"}, Status: 200, Successes: 2, Interval: Duration(time.Second),
+				Timeout: Duration(3 * time.Second), Deadline: Duration(time.Minute)}
+			began := time.Now()
+			if r := c.until(t.Context(), connections.dial, unwatched); r.Verdict != Passed {
+				t.Errorf("got %s", r)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("with answers that take %s it passes after %s, want %s", answer, took, want)
+			}
+		})
+	}
+}
+
+// pipes are connections without a network.
+type pipes chan net.Conn
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	p <- far
+	return near, nil
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, open := <-p; open {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
 // A host that cannot be reached says nothing about the release.
 func TestCheckInconclusive(t *testing.T) {
 	c := quick("http://127.0.0.1:1/")
-	r := c.until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, lostError{} })
+	r := c.until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, lostError{} }, unwatched)
 	if r.Verdict != Inconclusive {
 		t.Errorf("got %s", r)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := c.until(ctx, new(net.Dialer).DialContext); r.Verdict != Inconclusive {
+	if r := c.until(ctx, new(net.Dialer).DialContext, unwatched); r.Verdict != Inconclusive {
 		t.Errorf("an interrupted check came to %s", r)
 	}
 }
@@ -138,13 +185,13 @@ func TestCheckUnreachable(t *testing.T) {
 		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)},
 		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)},
 	} {
-		r := quick("http://nowhere.invalid/").until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, err })
+		r := quick("http://nowhere.invalid/").until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, err }, unwatched)
 		if r.Verdict != Inconclusive {
 			t.Errorf("%v: got %s", err, r)
 		}
 	}
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	r := quick("http://127.0.0.1/").until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, refused })
+	r := quick("http://127.0.0.1/").until(t.Context(), func(context.Context, string, string) (net.Conn, error) { return nil, refused }, unwatched)
 	if r.Verdict != Failed {
 		t.Errorf("a refused connection came to %s", r)
 	}
@@ -156,11 +203,11 @@ func TestCheckSilence(t *testing.T) {
 	r := quick("http://127.0.0.1/").until(t.Context(), func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})
+	}, unwatched)
 	if r.Verdict != Inconclusive {
 		t.Errorf("never reached: got %s", r)
 	}
-	c := quick(serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	c := quick(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	c.Timeout = Duration(50 * time.Millisecond)
 	if r := ask1(t, c); r.Verdict != Failed {
 		t.Errorf("reached, and silent: got %s", r)
@@ -169,7 +216,7 @@ func TestCheckSilence(t *testing.T) {
 
 // Of several URLs one that cannot be asked leaves it open, in whatever order.
 func TestCheckAnyOfUndecided(t *testing.T) {
-	bad := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
+	bad := answering(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if strings.HasPrefix(addr, "nowhere") {
 			return nil, &net.DNSError{Err: "no such host", Name: addr}
@@ -177,7 +224,7 @@ func TestCheckAnyOfUndecided(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
 	for _, urls := range [][]string{{bad, "http://nowhere.invalid/"}, {"http://nowhere.invalid/", bad}} {
-		if r := quick(urls...).until(t.Context(), dial); r.Verdict != Inconclusive || !strings.Contains(r.Last, "answered 500") {
+		if r := quick(urls...).until(t.Context(), dial, unwatched); r.Verdict != Inconclusive || !strings.Contains(r.Last, "answered 500") {
 			t.Errorf("%v: got %s", urls, r)
 		}
 	}
@@ -186,7 +233,7 @@ func TestCheckAnyOfUndecided(t *testing.T) {
 // What was answered after the start period counts, also if the last probe could
 // not be sent.
 func TestCheckLastCannotBeAsked(t *testing.T) {
-	bad := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
+	bad := answering(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
 	for start, want := range map[time.Duration]Verdict{0: Failed, 200 * time.Millisecond: Inconclusive} {
 		var asked atomic.Int32
 		c := quick(bad)
@@ -196,7 +243,7 @@ func TestCheckLastCannotBeAsked(t *testing.T) {
 				return nil, lostError{}
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
-		})
+		}, unwatched)
 		if r.Verdict != want {
 			t.Errorf("start period %s: got %s", start, r)
 		}
@@ -205,7 +252,7 @@ func TestCheckLastCannotBeAsked(t *testing.T) {
 
 // A header tells the new process from the old one as well as a body does.
 func TestCheckHeader(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	url := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Add("X-Release", "other")
 		w.Header().Add("X-Release", "dc8876b")
 	})

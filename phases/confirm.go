@@ -5,9 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -16,9 +14,6 @@ var confirmScript string
 
 //go:embed keep.sh
 var keepScript string
-
-//go:embed prune.sh
-var pruneScript string
 
 // confirmTimeout bounds a confirmation, which an interrupt does not: it would
 // leave some targets confirmed, and others not. A job may have the lock.
@@ -34,50 +29,20 @@ type UnconfirmedError struct {
 
 func (e *UnconfirmedError) Error() string { return "cannot be confirmed: " + e.Reason }
 
-// connections are open to the targets, in the plan's order.
-type connections []Connection
-
-func (c connections) close() {
-	for _, connection := range c {
-		if connection != nil {
-			connection.Close()
-		}
-	}
-}
-
-// redial begins to dial a fresh connection to each target, and returns what
-// waits for them. That the old ones still work does not prove that anyone can
-// reach the targets: a release may have taken their sshd or network with it.
-func (p *Promotion) redial(ctx context.Context) (wait func() (connections, error)) {
-	var (
-		list    = make(connections, len(p.Targets))
-		failure error
-		dialled sync.WaitGroup
-	)
-	dialled.Go(func() {
-		failure = each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
-			connection, err := target.Redial(ctx)
-			if err == nil {
-				list[i] = connection
-			}
-			return err
-		})
-	})
-	return func() (connections, error) {
-		dialled.Wait()
-		return list, failure
-	}
-}
-
 // confirmAll confirms on every target, or on none: one that went back by itself
-// while the checks ran, or that refuses, takes the others with it.
+// while the checks ran, or that refuses, takes the others with it. A target looks by
+// itself before it confirms; of several, none is asked to before all were looked at.
 func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
 	over := *p
 	over.Targets = make([]Host, len(fresh))
 	for i, connection := range fresh {
 		over.Targets[i] = connection
 	}
-	lost, err := applied(ctx, &over)
+	var lost string
+	var err error
+	if len(over.Targets) > 1 {
+		lost, err = applied(ctx, &over)
+	}
 	ctx = context.WithoutCancel(ctx)
 	if err == nil && lost == "" {
 		lost, err = confirm(ctx, &over)
@@ -86,7 +51,6 @@ func confirmAll(ctx context.Context, p *Promotion, fresh connections) error {
 	case err != nil:
 		return &undecidedError{&UnconfirmedError{Reason: err.Error()}}
 	case lost == "":
-		prune(ctx, &over)
 		return nil
 	}
 	return withdraw(ctx, p, lost)
@@ -99,16 +63,6 @@ func withdraw(ctx context.Context, p *Promotion, lost string) error {
 		return HostErrors{&UnconfirmedError{Reason: lost}, err}
 	}
 	return &UnconfirmedError{Reason: lost, Back: back}
-}
-
-// prune unpins what no one will go back to. Who cannot do it does it the next time.
-func prune(ctx context.Context, p *Promotion) {
-	_ = each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
-		ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
-		defer cancel()
-		_, err := ask(ctx, p, target, p.onTarget(target, "prune.sh", pruneScript, map[string]string{"KEEP": strconv.Itoa(p.Plan.Keep)}))
-		return err
-	})
 }
 
 // confirm says why a target refused; the error is that of one that could not be

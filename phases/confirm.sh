@@ -6,7 +6,7 @@
 set -eu
 fence
 exec 9>"$state/apply.lock"
-flock -w 60 9 || { echo "refused=another apply is running" && exit 0; }
+flock -w 60 9 9>&9 || { echo "refused=another apply is running" && exit 0; }
 [ ! -e "$dir/reverted" ] || { sed -e 's/^/refused=it went back: /' -e 1q "$dir/reverted" && exit 0; }
 job=$(cat)
 case $job in
@@ -17,7 +17,7 @@ field() { printf '%s\n' "$job" | sed -n "s/^$1$tab//p"; }
 expected "$(field live)" || { echo "refused=${live:-nothing} is live since verify" && exit 0; }
 changed=$(field link | while IFS=$tab read -r link target; do
     [ "$(at "$link")" = "$target" ] || printf '%s\n' "$link"
-done | sed 1q)
+done | sed -n 1p)
 [ -z "$changed" ] || { echo "refused=$changed points elsewhere" && exit 0; }
 
 # What is live until now, for an operator who has to take this back. What cannot

@@ -2,16 +2,9 @@ package phases
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
-	"io"
-	"strconv"
-	"strings"
 	"time"
 )
-
-//go:embed receive.sh
-var receiveScript string
 
 // Copied is what was sent to each target.
 type Copied struct {
@@ -21,10 +14,20 @@ type Copied struct {
 // Sent is what one target lacked and got.
 type Sent struct {
 	Paths int `json:"paths"`
-	// Bytes went over the wire from the build host to the target.
-	Bytes int64 `json:"bytes"`
+	// Bytes went over the wire from the build host to the target, Unpacked is what they
+	// came to there, and Millis how long they took.
+	Bytes    int64 `json:"bytes"`
+	Unpacked int64 `json:"unpacked,omitempty"`
+	Millis   int64 `json:"ms,omitempty"`
+	// Way is how they went: [Direct], [Relayed], [NixCopy] or [Cached]; and Why, where that was rel's choice.
+	Way string `json:"way,omitempty"`
+	Why string `json:"why,omitempty"`
 	// Relayed says that they, or some of them, went through the operator.
 	Relayed bool `json:"relayed,omitempty"`
+	// Bases are the paths that the target had, by those that went as patches to them.
+	Bases map[string]string `json:"bases,omitempty"`
+	// Ahead is what it was sent before that, while the rest was being built.
+	Ahead []Sent `json:"ahead,omitempty"`
 }
 
 // InvalidError says that a target's store lacks paths after the copy.
@@ -34,7 +37,7 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string {
-	return fmt.Sprintf("%s: %d paths are not valid after the copy, the first is %s", e.Host, len(e.Paths), e.Paths[0])
+	return fmt.Sprintf("%s: not valid after the copy: %s, the first is %s", e.Host, CountText(len(e.Paths), "path"), e.Paths[0])
 }
 
 // Copy sends each target what it lacks of the release and pins it there. A
@@ -42,109 +45,170 @@ func (e *InvalidError) Error() string {
 // works without one. Store paths arrive whole or not at all: an interrupted
 // copy keeps what has arrived.
 func Copy(ctx context.Context, p *Promotion) error {
-	sent := make([]Sent, len(p.Targets))
-	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
-		sent[i], err = copyTo(ctx, p, i, target)
+	before, err := p.arrived(ctx)
+	if err != nil {
 		return err
-	})
+	}
+	sent, err := supply(ctx, p, p.upload)
 	p.Facts.Copy = &Copied{Targets: map[string]Sent{}}
 	for i, target := range p.Targets {
+		sent[i].Ahead = before[target.Name()]
 		p.Facts.Copy.Targets[target.Name()] = sent[i]
 	}
 	return err
 }
 
-func copyTo(ctx context.Context, p *Promotion, i int, target Host) (Sent, error) {
-	release := p.Release()
-	ready, err := receive(ctx, p, target)
-	if err != nil {
-		return Sent{}, err
-	}
-	if len(ready.missing) == 0 {
-		p.Note(target.Name(), fmt.Sprintf("has all %d paths", len(release.Closure)))
-		return Sent{}, p.upload(ctx, target)
-	}
-	// The closure's size is the most that can be missing.
-	if err := enough(target.Name(), storeDir, ready.free, min(release.Bytes, leastFree)); err != nil {
-		return Sent{}, err
-	}
-	sent := Sent{Paths: len(ready.missing)}
-	started := time.Now()
-	courier := &courier{p: p, target: target, site: p.site(i), accept: ready.accept, relayed: p.Plan.Via == Relayed}
-	for todo := ready.missing; len(todo) > 0; {
-		n := batch(todo)
-		bytes, err := courier.carry(ctx, todo[:n])
-		sent.Bytes, sent.Relayed = sent.Bytes+bytes, courier.relayed
-		if err != nil {
-			return sent, err
+// supply sends each target what it lacks of the release, and pins it there. beside is what
+// else is done at each meanwhile.
+func supply(ctx context.Context, p *Promotion, beside func(context.Context, Host) error) ([]Sent, error) {
+	sent := make([]Sent, len(p.Targets))
+	couriers := make([]*courier, len(p.Targets))
+	guess, sure := guessed(ctx, p)
+	defer guess.drop()
+	defer func() {
+		for _, c := range couriers {
+			if c != nil {
+				c.unprepare()
+			}
 		}
-		todo = todo[n:]
+	}()
+	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
+		couriers[i], err = readied(ctx, p, i, target, sure)
+		return err
+	})
+	if err == nil {
+		err = dispatch(ctx, p, couriers, guess, sent, beside)
 	}
-	missing, err := invalid(ctx, p, target, release.Closure)
+	return sent, err
+}
+
+// readied is who takes to a target what it lacks; nil, if that is nothing. sure says that it
+// is not, nor so little that it would go another way.
+func readied(ctx context.Context, p *Promotion, i int, target Host, sure bool) (*courier, error) {
+	c := &courier{p: p, target: target, site: p.site(i)}
+	var ready readiness
+	err := abreast(target.Name(), func() (err error) {
+		ready, err = receive(ctx, p, target)
+		return err
+	}, func() error {
+		// A release that is new is lacking; of the others little or nothing is.
+		if via := p.Plan.Via; p.Plan.Release == nil && len(p.Targets) <= atOnce && (via == "" || via == Direct) {
+			_ = c.prepare(ctx, sure) // what hinders it is told once it is needed
+		}
+		return nil
+	})
+	if err == nil && len(ready.missing) > 0 {
+		err = c.load(ctx, ready)
+	}
+	if err == nil && len(ready.missing) > 0 {
+		return c, nil
+	}
+	c.unprepare()
+	if err == nil {
+		p.Note(target.Name(), "has all "+CountText(len(p.Release().Closure), "path"))
+	}
+	return nil, err
+}
+
+// load gives the courier what the target lacks, if there is room for it.
+func (c *courier) load(ctx context.Context, ready readiness) error {
+	infos, err := c.p.infos(ctx)
+	if err != nil {
+		return err
+	}
+	c.cargo = newCargo(c.p, infos, ready)
+	return enough(c.target.Name(), storeDir, ready.free, c.bytes()+leastLeft)
+}
+
+// leastLeft is the room, in bytes, that a copy leaves in the store.
+const leastLeft = 64 << 20
+
+// atOnce is how many targets the build host sends to at once: one more shares its link,
+// and costs it a nix-store and an ssh.
+const atOnce = 4
+
+// dispatch sends the couriers off, and does what is done beside. What several targets lack alike, and
+// what may be little, is woven before that.
+func dispatch(ctx context.Context, p *Promotion, couriers []*courier, guess *guess, sent []Sent, beside func(context.Context, Host) error) error {
+	couriersOf := map[string][]*courier{}
+	for _, c := range couriers {
+		if c != nil {
+			couriersOf[c.alike()] = append(couriersOf[c.alike()], c)
+		}
+	}
+	if p.Plan.Via == Cached && len(couriersOf) > 0 {
+		if err := fill(ctx, p); err != nil {
+			return err
+		}
+	}
+	sweep := "yes"
+	for _, list := range couriersOf {
+		if !worthwhile(p, list) || guess.bundle(list) {
+			continue
+		}
+		remove, err := bundle(ctx, p, list, sweep)
+		if isLost(err) || ctx.Err() != nil {
+			return err
+		}
+		if sweep = ""; err != nil {
+			// There may be no room for it; each can be sent what is woven for it alone.
+			p.Note(p.Build.Name(), fmt.Sprintf("what is to be sent is not woven before: %v", err))
+			continue
+		}
+		defer remove()
+	}
+	room := make(chan struct{}, atOnce)
+	return each(ctx, p.Targets, func(ctx context.Context, i int, target Host) error {
+		other := func() error { return beside(ctx, target) }
+		if couriers[i] == nil {
+			return other()
+		}
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		defer func() { <-room }()
+		return abreast(target.Name(), func() (err error) {
+			sent[i], err = couriers[i].deliver(ctx)
+			return err
+		}, other)
+	})
+}
+
+// deliver takes a target what it lacks, and tells what that was.
+func (c *courier) deliver(ctx context.Context) (Sent, error) {
+	started := time.Now()
+	c.choose(ctx)
+	got, bytes, err := c.carry(ctx)
+	took := time.Since(started)
+	sent := Sent{Paths: len(c.infos), Bytes: bytes, Unpacked: c.bytes(), Millis: took.Milliseconds(),
+		Way: c.way(), Why: c.why, Relayed: c.relayed, Bases: c.bases}
 	if err != nil {
 		return sent, err
 	}
-	if len(missing) > 0 {
-		return sent, &InvalidError{Host: target.Name(), Paths: missing}
+	if len(got.lacks) > 0 {
+		return sent, &InvalidError{Host: c.target.Name(), Paths: got.lacks}
 	}
-	p.Note(target.Name(), fmt.Sprintf("%d of %d paths, %s sent %s in %s", sent.Paths, len(release.Closure),
-		bytesText(sent.Bytes), courier.way(), time.Since(started).Round(100*time.Millisecond)))
-	return sent, p.upload(ctx, target)
+	text := fmt.Sprintf("%d of %s, %s, %s in %s", sent.Paths, CountText(len(c.closure), "path"), sent.size(), wayTexts[sent.Way], took.Round(100*time.Millisecond))
+	if c.why != "" && !c.hindered {
+		text += " (" + c.why + ")"
+	}
+	c.p.Note(c.target.Name(), text)
+	return sent, nil
 }
 
-// readiness is what receive.sh answers.
-type readiness struct {
-	// missing are the paths to send, references first.
-	missing []string
-	// free is the room in the store, in bytes.
-	free int64
-	// accept names the compressions that the target can undo, best first.
-	accept string
+// size is how much it was.
+func (s *Sent) size() string {
+	if s.Bytes == 0 {
+		return BytesText(s.Unpacked) + " unpacked"
+	}
+	return BytesText(s.Bytes) + " for " + BytesText(s.Unpacked)
 }
 
-// receive readies the target: the promotion's folder, and the GC roots, which
-// are there before the first path so that nothing can be collected between its
-// arrival and its pinning.
-func receive(ctx context.Context, p *Promotion, target Host) (readiness, error) {
-	release := p.Release()
-	s := p.onTarget(target, "receive.sh", keysPart+receiveScript, map[string]string{"STORE": storeDir})
-	s.Stdin = io.MultiReader(p.releaseRows(), strings.NewReader(lastLine))
-	a, err := ask(ctx, p, target, s)
-	if err != nil {
-		return readiness{}, err
-	}
-	kib, err := strconv.ParseInt(a.get("free"), 10, 64)
-	if err != nil {
-		return readiness{}, fmt.Errorf("%s: receive.sh did not say how much room there is", target.Name())
-	}
-	ready := readiness{free: kib << 10, accept: a.get("accept")}
-	lacks := map[string]bool{}
-	for _, path := range a.all("missing") {
-		lacks[path] = true
-	}
-	for _, path := range release.Closure {
-		if lacks[path] {
-			ready.missing = append(ready.missing, path)
-		}
-	}
-	return ready, nil
-}
-
-// releaseRows are what a target keeps to know the release by.
-func (p *Promotion) releaseRows() io.Reader {
-	release := p.Release()
-	rows := [][]string{
-		{"kind", p.Plan.Kind()}, {"origin", release.ID}, {"sha", release.Commit}, {"from", p.Plan.From},
-		{"json", release.brief()},
-	}
-	for i := range release.Outputs {
-		o := &release.Outputs[i]
-		rows = append(rows, []string{"root", o.Name, o.Path}, []string{"link", o.Link, o.Target()})
-	}
-	for _, path := range release.Closure {
-		rows = append(rows, []string{"path", path})
-	}
-	return table(rows...)
+// wayTexts are the ways, in words.
+var wayTexts = map[string]string{
+	Direct: "sent by the build host", Relayed: "through this machine", NixCopy: "sent by the build host's nix copy", Cached: "from the cache",
 }
 
 // upload puts the manifest into the promotion's folder. Where the operator's other

@@ -144,6 +144,9 @@ func parseCheckout(host string, plan *Plan, repo string, a answer) *Checkout {
 	case a.get("checkout") == "not-ours":
 		refuse(NotOurs, "")
 		return c
+	case a.get("checkout") == "read-only":
+		refuse(ReadOnly, "", a.get("user"))
+		return c
 	case a.get("checkout") != "yes" || c.Head == "":
 		refuse(NoCheckout, "")
 		return c

@@ -6,7 +6,7 @@
 # Out: began=, ended= (seconds, by this clock); lacks= (commands that rel runs there);
 # free=<folder><tab><KiB>; temporary= (files of uploads that broke off); one_use= (the
 # promotions that have left a key in authorized_keys);
-# checkout= (yes, none or not-ours), origin= (its address), head=, branch=, item=, total=
+# checkout= (yes, none, not-ours or read-only), user= (if read-only: who logs in), origin= (its address), head=, branch=, item=, total=
 # (uncommitted changes), ahead= (commits that are not at the origin), tip= (the
 # origin's) or origin_error=; nix= or nix_error=, flakes= (yes, if they are on), key=
 # (names of trusted keys), cache=<address><tab><HTTP status><tab><whether netrc has its
@@ -18,6 +18,10 @@ tab=$(printf '\t')
 for command in scp flock timeout sha256sum ${REPO:+git}; do
     command -v "$command" >/dev/null 2>&1 || echo "lacks=$command"
 done
+# That of mksh counts in 32 bits.
+[ $((2147483647 + 1)) -gt 0 ] || echo "lacks=sh that counts beyond 2147483647"
+# That of busybox waits for ever, or not at all.
+! command -v flock >/dev/null 2>&1 || flock -w 1 / true 2>/dev/null || echo "lacks=flock of util-linux"
 # The nearest folder above, of what is not there yet.
 for folder in "$STORE" /var/lib/rel /tmp; do
     there=$folder
@@ -32,7 +36,7 @@ done
 sed -n "s/.* rel-one-use $APP \([^ ]*\)\( new\)\{0,1\} *\$/one_use=\1/p" "$HOME/.ssh/authorized_keys" 2>/dev/null || true
 
 # no_secrets: addresses may have a password in them.
-no_secrets() { sed 's|//[^/@ ]*@|//|g'; }
+no_secrets() { sed 's|//[^/ ]*@|//|g'; }
 
 export GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0
 export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes -o ConnectTimeout=10}"
@@ -41,9 +45,18 @@ export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=tru
 checkout() {
     cd "$REPO" 2>/dev/null || { echo "checkout=none" && return; }
     said=$(git rev-parse --is-inside-work-tree 2>&1) || case $said in
-    *'dubious ownership'*) echo "checkout=not-ours" && return ;;
+    *'dubious ownership'*) [ -w . ] && echo "checkout=not-ours" && return ;;
     *) echo "checkout=none" && return ;;
     esac
+    # As in repo.sh.
+    its=$(git rev-parse --git-dir 2>/dev/null) || its=.git
+    # shellcheck disable=SC2016 # the inner shell expands it
+    if [ ! -w . ] || [ ! -w "$its" ] || find "$its/objects" "$its/refs" "$its/logs" "$its/FETCH_HEAD" \( -type d -o -name FETCH_HEAD -o -path "$its/logs/*" \) \
+        -exec /bin/sh -c 'for file; do [ -w "$file" ] || echo "$file"; done' sh {} + 2>/dev/null | grep -q .; then
+        echo "checkout=read-only"
+        echo "user=$(id -un)"
+        return
+    fi
     echo "checkout=yes"
     echo "head=$(git rev-parse --quiet --verify HEAD || true)"
     echo "branch=$(git symbolic-ref --quiet --short HEAD || echo HEAD)"

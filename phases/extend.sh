@@ -5,7 +5,7 @@
 set -eu
 fence
 exec 9>"$state/apply.lock"
-flock -w 60 9
+flock -w 60 9 9>&9
 [ -e "$dir/armed" ] || exit 0
 if left "$dir" >/dev/null; then
     put "$dir/armed" "$(boot) $(($(now) + CONFIRM))"

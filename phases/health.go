@@ -53,12 +53,10 @@ var Again = 2 * time.Second
 // previous release, unless the plan says to keep it. What is undecided is tried
 // again until the confirm windows end, and the targets have gone back.
 func Health(ctx context.Context, p *Promotion) error {
-	window, err := p.openWindow(ctx)
-	if err != nil {
-		return err
-	}
+	var window time.Time
+	opened := p.beginWindow(ctx, &window)
 	for told := false; ; told = true {
-		err := healthOnce(ctx, p, told)
+		err := healthOnce(ctx, p, told, opened)
 		var undecided *undecidedError
 		switch {
 		case !errors.As(err, &undecided):
@@ -74,22 +72,26 @@ func Health(ctx context.Context, p *Promotion) error {
 		select {
 		case <-time.After(Again):
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
 
 // healthOnce is one round: the checks and, if they pass, the confirmation, over
-// connections that are dialled meanwhile. What is noted in the first round is
-// not noted again as long as nothing is decided.
-func healthOnce(ctx context.Context, p *Promotion, told bool) error {
-	fresh := p.redial(ctx)
-	results := p.check(ctx)
-	connections, unreached := fresh()
-	defer connections.close()
+// connections that are dialled meanwhile, or were at the end of the apply. What is noted in the first round is
+// not noted again as long as nothing is decided. Nothing is, before the confirm windows
+// have begun.
+func healthOnce(ctx context.Context, p *Promotion, told bool, opened *opening) error {
+	fresh := p.redialled(ctx)
+	defer fresh.drop()
+	results := p.check(opened.checks)
+	unreached := fresh.wait(ctx)
+	if err := opened.wait(); err != nil {
+		return err
+	}
 	p.Facts.Health = &Checked{Results: results}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	verdict := Passed
 	for _, r := range results {
@@ -108,7 +110,7 @@ func healthOnce(ctx context.Context, p *Promotion, told bool) error {
 	case unreached != nil:
 		return &undecidedError{&UnconfirmedError{Reason: "no new connection: " + unreached.Error()}}
 	}
-	return confirmAll(ctx, p, connections)
+	return confirmAll(ctx, p, fresh.list)
 }
 
 // unhealthy deals with a release that failed its checks.

@@ -15,6 +15,8 @@ var (
 	holdPart string
 	//go:embed take.sh
 	takeScript string
+	//go:embed prune.sh
+	prunePart string
 	//go:embed leave.sh
 	leaveScript string
 	//go:embed unlock.sh
@@ -60,7 +62,7 @@ func Take(ctx context.Context, p *Promotion, targets []Host, mine func(*Holder) 
 		err = each(ctx, targets[1:], take)
 	}
 	if err != nil {
-		h.Release(ctx, "")
+		h.Release(ctx, "", false)
 		return nil, err
 	}
 	return h, nil
@@ -109,6 +111,7 @@ func (h *Hold) take(ctx context.Context, target Host, mine func(*Holder) bool) e
 		if err != nil {
 			return fmt.Errorf("%s: take.sh did not answer with an epoch", target.Name())
 		}
+		p.Seen.held(target.Name(), epoch)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.epochs[target.Name()], h.before[target.Name()] = epoch, parseHolder(a.get("over"))
@@ -136,19 +139,25 @@ func (h *Hold) epoch(target string) int64 {
 
 // Release lets the hold go where this run has it, and leaves word of the state
 // that the promotion is in. What cannot be told goes without: a hold without
-// heartbeats ends by itself.
-func (h *Hold) Release(ctx context.Context, state string) {
+// heartbeats ends by itself. confirmed says that the release is, on all targets: what
+// no one will go back to is unpinned then. Who cannot do it does it the next time.
+func (h *Hold) Release(ctx context.Context, state string, confirmed bool) {
 	ctx = context.WithoutCancel(ctx)
+	keep, within := "", releaseTimeout
+	if confirmed {
+		within = confirmTimeout // there may be many releases
+		keep = strconv.Itoa(h.promotion.Plan.Keep)
+	}
 	_ = each(ctx, h.promotion.Targets, func(ctx context.Context, _ int, target Host) error {
 		if h.epoch(target.Name()) == 0 {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
-		env := map[string]string{"LEDGER": h.promotion.ledgerMembers() + members("state", state)}
-		_, err := h.ask(ctx, target, "leave.sh", leaveScript, env)
+		env := map[string]string{"LEDGER": h.promotion.ledgerMembers() + members("state", state), "KEEP": keep}
+		_, err := h.ask(ctx, target, "leave.sh", prunePart+leaveScript, env)
 		if mayHaveRun(err) {
-			_, err = h.ask(ctx, target, "leave.sh", leaveScript, env)
+			_, err = h.ask(ctx, target, "leave.sh", prunePart+leaveScript, env)
 		}
 		return err
 	})

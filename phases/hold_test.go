@@ -58,6 +58,38 @@ func TestHolders(t *testing.T) {
 	}
 }
 
+// The hold is let go whatever becomes of the pruning before that: here there is no record
+// of the release. And it is not, where it is someone else's.
+func TestLeave(t *testing.T) {
+	if _, err := exec.LookPath("flock"); err != nil {
+		t.Skip("there is no flock")
+	}
+	for owner, gone := range map[string]bool{"7": true, "8": false} {
+		state := t.TempDir()
+		app := filepath.Join(state, "app")
+		if err := os.MkdirAll(filepath.Join(app, "releases"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(app, "epoch"), []byte(owner+" 1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(owner+"|1|health|x|1|2026-11-23T04:00:00Z||ana", filepath.Join(app, "hold")); err != nil {
+			t.Fatal(err)
+		}
+		p := &Promotion{ID: "1", Plan: Plan{App: "app", Keep: 5}, Targets: []Host{&local{name: "prod", state: state}}, Line: func(string, string) {}}
+		h := &Hold{promotion: p, epochs: map[string]int64{"prod": 7}}
+		p.Hold = h
+		h.Release(t.Context(), "healthy", true)
+		if _, err := os.Readlink(filepath.Join(app, "hold")); (err != nil) != gone {
+			t.Errorf("the hold of epoch %s: %v", owner, err)
+		}
+		ledger, _ := os.ReadFile(filepath.Join(app, "ledger.jsonl"))
+		if released := strings.Contains(string(ledger), `"what":"released"`); released != gone {
+			t.Errorf("the hold of epoch %s: the ledger says %q", owner, ledger)
+		}
+	}
+}
+
 // What a target says of who took the hold goes to a terminal and into the journal.
 func TestPrintable(t *testing.T) {
 	if got := printable("7|p\x1b[31m|copy\u202e|\x9b1|ana ü\r\n|"); got != "7|p[31m|copy|1|ana ü|" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -25,6 +26,9 @@ type Host interface {
 	Upload(ctx context.Context, path string, data []byte, mode uint32) error
 	// DialContext connects to addr as the host sees it.
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+	// Uplink is how long a word there and back takes, and how many bytes can be sent
+	// there in a second; zero for what is not known.
+	Uplink(ctx context.Context) (rtt time.Duration, bytesPerSecond float64)
 	// Redial opens a connection of its own to the same host.
 	Redial(ctx context.Context) (Connection, error)
 	// Loan makes a login at this host for another to use, which calls it by address:
@@ -50,15 +54,23 @@ type Script struct {
 	// Reads says that the script changes nothing: it may be sent again when it is
 	// not known what became of it.
 	Reads bool
-	// Stdin is the script's further input, if any.
+	// Stdin is the script's further input, if any. Without Stdout, Loan and Lasts it is
+	// read whole before the script begins.
 	Stdin io.Reader
 	// Stdout takes raw output that is not an answer; without it, the output is
 	// the answer that Run returns, capped.
 	Stdout io.Writer
+	// Bytes says that the answer is no text: it is returned as it came.
+	Bytes bool
 	// Line takes each line of the script's standard error, made safe to show.
 	Line func(string)
+	// Decode returns the text that stands for a line of the standard error, with the ends
+	// of its lines, before anything else is done with that; nil leaves all as it is.
+	Decode func(line string) string
 	// Loan is a login elsewhere that the script may use; nil for none.
 	Loan Loan
+	// Lasts says that the script ends with its input, whenever that is.
+	Lasts bool
 }
 
 // answer is a script's reply: key=value lines, in order.

@@ -2,6 +2,7 @@ package phases
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -27,9 +28,16 @@ var (
 	linksPart string
 	//go:embed apply.sh
 	verbsPart string
-
-	jobScript = jobHead + targetHead + timersPart + unitsPart + linksPart + verbsPart
 )
+
+func jobScript() string {
+	return jobHead + targetHead + timersPart + unitsPart + linksPart + verbsPart
+}
+
+// jobSum is the SHA-256 of the job's script as a target keeps it, in hexadecimal. Where what
+// is live there has the same, it need not be sent: of a promotion of little it is a
+// twentieth of the operator's bytes.
+func jobSum() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(jobScript()+lastLine))) }
 
 //go:embed start.sh
 var startScript string
@@ -73,24 +81,30 @@ func (p *Promotion) onTarget(target Host, name, code string, env map[string]stri
 // it ended. A connection that is lost meanwhile does not end the job: it is looked
 // for again as long as its release may wait to be confirmed.
 func (p *Promotion) job(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
-	var until time.Time
+	var sought *search
+	var lost error
 	for {
-		o, err := p.follow(ctx, target, verb, reason)
+		trying, tried := sought.within(ctx, target)
+		o, err := p.follow(trying, target, verb, reason)
+		late := err != nil && trying.Err() != nil && ctx.Err() == nil
+		if tried(); late {
+			return o, lost
+		}
 		if !isLost(err) || ctx.Err() != nil {
-			if err == nil && !until.IsZero() && o.Result == "applied" {
+			if err == nil && sought != nil && o.Result == "applied" {
 				return p.since(ctx, target, o)
 			}
 			return o, err
 		}
-		if until.IsZero() {
+		if sought == nil {
 			// Who was not reached at all was not started anything on.
 			if isUnreached(err) {
 				return o, err
 			}
-			until = time.Now().Add(time.Duration(p.Plan.Confirm) + returnTime)
-			p.Note(target.Name(), "the connection was lost; the "+verb+" goes on there, and is looked for again")
+			sought = p.search(target, verb)
+			defer sought.end()
 		}
-		if time.Now().After(until) {
+		if lost = err; time.Now().After(sought.until) {
 			return o, err
 		}
 		select {
@@ -135,15 +149,25 @@ func mayHaveRun(err error) bool {
 
 // follow is job over one connection.
 func (p *Promotion) follow(ctx context.Context, target Host, verb, reason string) (Outcome, error) {
+	sum, script := "", jobScript()+lastLine
+	if verb == "apply" && p.Seen.job(target.Name()) {
+		sum, script = jobSum(), ""
+	}
 	start := p.onTarget(target, "start.sh", startScript, map[string]string{
-		"VERB": verb, "REASON": reason, "ATTEMPT": strconv.Itoa(p.Attempt), "LIMIT": seconds(jobDeadline),
+		"VERB": verb, "REASON": reason, "ATTEMPT": strconv.Itoa(p.Attempt), "LIMIT": seconds(jobDeadline), "SUM": sum,
 	})
-	start.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader("---\n"+jobScript+lastLine))
+	start.Stdin = io.MultiReader(p.jobRows(target), strings.NewReader("---\n"+script))
+	if verb == "apply" {
+		start.Line = p.early.listen(target.Name(), p.lineOf(target))
+	}
 	a, err := ask(ctx, p, target, start)
 	var o Outcome
 	switch {
 	case err != nil:
 		return o, err
+	case a.get("unlike") != "":
+		p.Seen.keepJob(target.Name(), false)
+		return p.follow(ctx, target, verb, reason)
 	case a.get("held") != "":
 		return o, &Refusal{Reason: Held, Host: target.Name(), Thing: a.get("held")}
 	case a.get("lost") == "yes":

@@ -4,6 +4,6 @@
 set -eu
 fence
 exec 9>"$state/apply.lock"
-flock -w 60 9
+flock -w 60 9 9>&9
 # A timer that has fired and waits for the lock finds no window.
 disarm

@@ -39,7 +39,7 @@ find_keys() {
 
 # lock_keys: one at a time changes them.
 lock_keys() {
-    exec 7<"$(dirname "$keys")" && flock -w 30 7 || return 1
+    exec 7<"$(dirname "$keys")" && flock -w 30 7 7>&7 || return 1
     rm -f "$keys".rel-??????
 }
 

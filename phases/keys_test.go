@@ -64,8 +64,8 @@ const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEa/b+c"
 func (a *account) run(name, code, app string) (string, error) {
 	a.t.Helper()
 	out, err := a.Run(context.Background(), Script{Name: name, Code: targetHead + keysPart + code, Env: map[string]string{
-		"APP": app, "ID": "id", "EPOCH": "1", "LOGIN": "root", "KEY": testKey, "FROM": "10.0.0.1", "PORT": "22", "LIFE": "600", "BECOME": "",
-	}, Stdin: strings.NewReader(importScript + lastLine)})
+		"APP": app, "ID": "id", "EPOCH": "1", "LOGIN": "root", "KEY": testKey, "FROM": "10.0.0.1", "PORT": "22", "LIFE": "600", "BECOME": "", "WANTS": "MOST=1 ALL=1",
+	}, Stdin: strings.NewReader(unpackScript + lastLine)})
 	return string(out), err
 }
 
@@ -92,7 +92,7 @@ func TestKeysComeAndGo(t *testing.T) {
 					}
 				}
 				if text := a.text(); strings.Count(text, testKey) != 2 || !strings.HasSuffix(text, strings.TrimPrefix(before, "-")) ||
-					!strings.Contains(text, `from="10.0.0.1",command="exec /bin/sh `+a.state+`/one/releases/id/import.sh" `+testKey+" rel-one-use one id") {
+					!strings.Contains(text, `from="10.0.0.1",command="exec /bin/sh `+a.state+`/one/releases/id/unpack.sh" `+testKey+" rel-one-use one id") {
 					t.Errorf("admitted:\n%s", text)
 				}
 				for _, app := range []string{"one", "two"} {

@@ -135,7 +135,10 @@ func FetchRelease(ctx context.Context, host Host, line func(string), app, id str
 		return nil, fmt.Errorf("%s: its record of %s is %q", host.Name(), id, clip(a.get("json")))
 	}
 	r.Closure = a.all("path")
-	return r, r.check()
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", host.Name(), err)
+	}
+	return r, nil
 }
 
 // usable refuses a rollback, before anything is touched, to a release that a

@@ -46,7 +46,7 @@ changed() {
             elif [ "$(at "$link")" != "$target" ] && ! ours "$link"; then
                 printf '%s\n' "$link"
             fi
-        done | sed 1q
+        done | sed -n 1p
 }
 
 # overtaken: the promotion that went live, or was applied, after this one was.
@@ -57,7 +57,7 @@ overtaken() {
     for begun in "$state"/releases/*/begun; do
         by=$(basename "$(dirname "$begun")")
         if [ -e "$begun" ] && earlier "$ID" "$by"; then echo "$by"; fi
-    done | sed 1q
+    done | sed -n 1p
 }
 
 # waiting: another promotion that may go back any moment, and then to what it knows.
@@ -69,7 +69,7 @@ waiting() {
         if [ "$other" = "$dir" ] || ! unfinished "$other"; then continue; fi
         if [ "$kind" = rollback ] && ! left "$other" >/dev/null; then continue; fi
         echo "${other##*/}"
-    done | sed 1q
+    done | sed -n 1p
 }
 
 # unfit: what a link is to point at and that cannot be run, or a store path
@@ -78,9 +78,9 @@ waiting() {
 unfit() {
     field link | while IFS=$tab read -r _ target; do
         [ -x "$target" ] || printf 'there is no executable %s\n' "$target"
-    done | sed 1q | grep . && return
+    done | sed -n 1p | grep . && return
     said=$(xargs nix-store --verify-path <"$dir/closure" 2>&1) && return
-    path=$(printf '%s\n' "$said" | sed -n "s|.*\(/nix/store/[^' ]*\)' was modified.*|\1|p" | sed 1q)
+    path=$(printf '%s\n' "$said" | sed -n "s|.*\(/nix/store/[^' ]*\)' was modified.*|\1|p" | sed -n 1p)
     echo "${path:-the closure} is damaged in the store: ${said%%
 *}"
 }

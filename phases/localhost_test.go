@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // local is a Host on this machine: scripts run in a real /bin/sh, with the
@@ -21,6 +23,8 @@ type local struct {
 	env []string
 	// state stands for /var/lib/rel, which is this machine's own.
 	state string
+	// as goes before the shell, to run it as another user.
+	as []string
 }
 
 func (l *local) Name() string { return l.name }
@@ -30,7 +34,8 @@ func (l *local) Run(ctx context.Context, s Script) ([]byte, error) {
 	if l.state != "" {
 		code = strings.ReplaceAll(code, "/var/lib/rel/", l.state+"/")
 	}
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", code)
+	shell := append(slices.Clone(l.as), "/bin/sh", "-c", code)
+	cmd := exec.CommandContext(ctx, shell[0], shell[1:]...)
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), l.env...)
 	for name, value := range s.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -42,12 +47,33 @@ func (l *local) Run(ctx context.Context, s Script) ([]byte, error) {
 		cmd.Stdout = s.Stdout
 	}
 	err := cmd.Run()
+	said := complaints.String()
+	if s.Decode != nil {
+		said = ""
+		for line := range strings.Lines(complaints.String()) {
+			said += s.Decode(strings.TrimSuffix(line, "\n"))
+		}
+	}
+	for line := range strings.Lines(said) {
+		if s.Line != nil {
+			s.Line(strings.TrimSuffix(line, "\n"))
+		}
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return nil, errors.New(l.name + ": " + s.Name + ": " + complaints.String())
+		return nil, &exitError{l.name + ": " + s.Name + ": " + complaints.String(), exit.ExitCode()}
 	}
 	return out.Bytes(), err
 }
+
+// exitError is what a script failed with.
+type exitError struct {
+	text   string
+	status int
+}
+
+func (e *exitError) Error() string   { return e.text }
+func (e *exitError) ExitStatus() int { return e.status }
 
 func (l *local) Upload(_ context.Context, path string, data []byte, mode uint32) error {
 	return os.WriteFile(path, data, os.FileMode(mode))
@@ -57,7 +83,8 @@ func (l *local) DialContext(ctx context.Context, network, addr string) (net.Conn
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
-func (l *local) Redial(context.Context) (Connection, error) { return l, nil }
+func (l *local) Uplink(context.Context) (time.Duration, float64) { return 0, 0 }
+func (l *local) Redial(context.Context) (Connection, error)      { return l, nil }
 
 func (l *local) Loan(context.Context, string) (Loan, error) { panic("nobody copies here") }
 

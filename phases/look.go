@@ -45,8 +45,8 @@ type Look struct {
 	Unguarded bool
 	// Returned are the promotions since the live one that went back, with why.
 	Returned map[string]string
-	// RolledBack is the promotion of the asked-for commit that was rolled back.
-	RolledBack string
+	// RolledBack has the commits that were rolled back, and of each the promotion.
+	RolledBack map[string]string
 	// Links maps each link to what it points at; links that are not there are
 	// left out. Occupied are link paths at which something else lies, NoFolder
 	// the folders of links that are missing.
@@ -69,8 +69,17 @@ type Look struct {
 	Stuck string
 	// Left is what is left of the asking promotion's confirm window.
 	Left time.Duration
-	// Hold is who holds the target; nil, if no one does.
-	Hold *Holder
+	// Hold is who holds the target; nil, if no one does. Epoch is the one that was
+	// granted last.
+	Hold  *Holder
+	Epoch int64
+	// Kind is what the live release came with, Release what it is, without its closure;
+	// nil, if that is not known. Intact says that all of it is in the store, that its
+	// roots keep it there, and that the manifest is its own. They are only there where
+	// they were asked for.
+	Kind    string
+	Release *Release
+	Intact  bool
 }
 
 // Unit is what systemd says of a unit, by its property names.
@@ -89,6 +98,11 @@ func (u Unit) Up() bool {
 // LookAt asks a target what it is like, for the plan's links and units. The
 // promotion id tells which apply's outcome is asked for.
 func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id string) (*Look, error) {
+	return lookAt(ctx, host, line, plan, id, false)
+}
+
+// lookAt also asks for all that is known of the live release, if whole is set.
+func lookAt(ctx context.Context, host Host, line func(string), plan *Plan, id string, whole bool) (*Look, error) {
 	var rows [][]string
 	for _, a := range plan.Artifacts {
 		rows = append(rows, []string{"link", a.Link})
@@ -99,7 +113,7 @@ func LookAt(ctx context.Context, host Host, line func(string), plan *Plan, id st
 	rows = append(rows, []string{"folder", path.Dir(plan.Manifest)})
 	out, err := host.Run(ctx, Script{
 		Name: "look.sh", Code: targetHead + lookScript, Root: true, Reads: true, Stdin: table(rows...), Line: line,
-		Env: map[string]string{"APP": plan.App, "ID": id, "COMMIT": plan.Commit, "STORE": storeDir},
+		Env: map[string]string{"APP": plan.App, "ID": id, "STORE": storeDir, "MANIFEST": plan.Manifest, "WHOLE": strconv.FormatBool(whole)},
 	})
 	if err != nil {
 		return nil, err
@@ -118,10 +132,16 @@ func parseLook(host string, a answer) (*Look, error) {
 		Free: a.kib("free"),
 		Live: a.get("live"), LiveCommit: a.get("live_sha"), By: a.get("by"), Known: a.get("known") == "yes",
 		Recorded: a.table("recorded"), ByHand: a.all("by_hand"),
-		RolledBack: a.get("rolled_back"), Returned: a.table("returned"),
+		RolledBack: a.table("rolled_back"), Returned: a.table("returned"), Kind: a.get("kind"), Intact: a.get("intact") == "yes",
 		Links: a.table("link"), Units: map[string]Unit{}, Exes: a.table("exe"), Stale: a.table("stale"),
 		Occupied: a.all("occupied"), NoFolder: a.all("no_folder"),
 		Begun: a.get("begun") == "yes", Reverted: a.get("reverted"), Stuck: a.get("stuck"), Hold: parseHolder(a.get("hold")),
+	}
+	l.Epoch, _ = strconv.ParseInt(a.get("epoch"), 10, 64)
+	if text := a.get("json"); text != "" {
+		if r := new(Release); json.Unmarshal([]byte(text), r) == nil && r.plain() == nil {
+			l.Release = r
+		}
 	}
 	l.Pending, l.Unguarded = pending(a)
 	l.Since, _ = time.Parse(time.RFC3339, a.get("since"))
@@ -160,6 +180,20 @@ func pending(a answer) (promotion string, unguarded bool) {
 // look is LookAt for the promotion itself.
 func (p *Promotion) look(ctx context.Context, host Host) (*Look, error) {
 	return LookAt(ctx, host, p.lineOf(host), &p.Plan, p.ID)
+}
+
+// recall is look, unless this run has looked a moment ago, and nothing can have changed
+// since.
+func (p *Promotion) recall(ctx context.Context, host Host) (*Look, error) {
+	if look := p.Seen.look(host.Name()); look != nil {
+		return look, nil
+	}
+	began := time.Now()
+	look, err := p.look(ctx, host)
+	if err == nil {
+		p.Seen.keepLook(host.Name(), began, look)
+	}
+	return look, err
 }
 
 // missing are those of the units that systemd does not know.

@@ -1,7 +1,7 @@
 # Answer what a target is like now. It changes nothing.
 #
-# In: APP ID (of the promotion that asks), COMMIT (that it is for, if known),
-# STORE (the store's folder); rows on standard input: "link <path>", "unit
+# In: APP ID (of the promotion that asks), STORE (the store's folder), MANIFEST (where
+# other scripts read what is live), WHOLE (true: all of the live release); rows on standard input: "link <path>", "unit
 # <name>", "folder <path>" (that has to be there), separated by a tab.
 # Out: uid= user= systemd= nix= zstd= free= (KiB in the store); live= live_sha=
 # since= by=, known=yes (a release was here), recorded=<link><tab><target> of what
@@ -12,8 +12,9 @@
 # back), returned=<promotion><tab><why> of those since the live one that went back;
 # begun=yes, outcome= (how this promotion's apply ended), reverted= (why it went
 # back), stuck= (what could not be put back), left= (seconds of its window),
-# hold=<who holds the target>, rolled_back= (the promotion of COMMIT
-# that was).
+# hold=<who holds the target>, epoch= (the one granted last), rolled_back=<commit><tab>
+# <the promotion that was>; if WHOLE, of what is live kind=, json= (all but the paths),
+# intact=yes.
 set -eu
 
 echo "uid=$(id -u)"
@@ -29,6 +30,7 @@ fi
 df -Pk "$STORE" 2>/dev/null | awk 'NR == 2 { print "free=" $4 }'
 
 holder hold
+echo "epoch=$(highest)"
 recorded=
 if [ -e "$state/live/" ]; then
     echo "live=$(live)"
@@ -36,6 +38,19 @@ if [ -e "$state/live/" ]; then
     sed -n "s/^\([^$tab]*\)$tab\(.*\)/since=\1\nby=\2/p" "$state/live/confirmed"
     recorded=$(rows "$state/live/release" link)
     [ -z "$recorded" ] || printf '%s\n' "$recorded" | sed 's/^/recorded=/'
+fi
+# intact: whether what is live is all there, and kept, and what other scripts read.
+intact() {
+    if [ ! -f "$MANIFEST" ] || [ "$(cat "$state/live/manifest.env")" != "$(cat "$MANIFEST")" ]; then return 1; fi
+    lost=$(rows "$state/live/release" root | while IFS=$tab read -r name path; do
+        [ "$(at "/nix/var/nix/gcroots/rel/$APP/$(live)/$name")" = "$path" ] || echo "$name"
+    done)
+    [ -z "$lost" ] && [ -z "$(xargs nix-store --check-validity --print-invalid <"$state/live/closure" 2>&1)" ]
+}
+if [ "$WHOLE" = true ] && [ -e "$state/live/" ]; then
+    rows "$state/live/release" kind | sed 's/^/kind=/'
+    rows "$state/live/release" json | sed 's/^/json=/'
+    if intact 2>/dev/null; then echo "intact=yes"; fi
 fi
 [ ! -e "$state/epoch" ] || echo "known=yes"
 # A release that is neither confirmed nor reverted may go back any moment; unless
@@ -57,9 +72,7 @@ for release in "$state"/releases/*/; do
     fi
 done
 for mark in "$state"/releases/*/left; do
-    if [ -e "$mark" ] && [ "$(rows "${mark%/left}/release" sha)" = "$COMMIT" ]; then
-        echo "rolled_back=$(basename "${mark%/left}")"
-    fi
+    [ ! -e "$mark" ] || printf 'rolled_back=%s\t%s\n' "$(rows "${mark%/left}/release" sha)" "$(basename "${mark%/left}")"
 done
 if [ -n "$ID" ]; then
     [ ! -e "$dir/begun" ] || echo "begun=yes"

@@ -41,12 +41,15 @@ type Phase struct {
 	Deadline, Silence time.Duration
 }
 
+// copySilence is how long a copy may be silent: one path may take a while to be hashed.
+const copySilence = 10 * time.Minute
+
 // Forward takes a new commit live.
 var Forward = []Phase{
 	{Name: "sync", State: "synced", Run: Sync, Deadline: 10 * time.Minute, Silence: 5 * time.Minute},
 	{Name: "verify", State: "verified", Run: Verify, Deadline: 5 * time.Minute, Silence: 2 * time.Minute},
 	{Name: "build", State: "built", Run: Build, Holds: built, Deadline: 3 * time.Hour, Silence: time.Hour},
-	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour, Silence: 10 * time.Minute},
+	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour, Silence: copySilence},
 	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
 	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
 }
@@ -55,7 +58,7 @@ var Forward = []Phase{
 // unless the release was collected on a target, the build host.
 var Back = []Phase{
 	{Name: "verify", State: "verified", Run: VerifyTargets, Deadline: 5 * time.Minute, Silence: 2 * time.Minute},
-	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour, Silence: 10 * time.Minute},
+	{Name: "copy", State: "copied", Run: Copy, Holds: copied, Deadline: 3 * time.Hour, Silence: copySilence},
 	{Name: "apply", State: "applied", Run: Apply, Holds: applied, Uncut: true, Deadline: 30 * time.Minute},
 	{Name: "health", State: "healthy", Run: Health, Deadline: 30 * time.Minute},
 }
@@ -87,8 +90,27 @@ type Promotion struct {
 	Note func(host, text string)
 	// Line takes a line that a host printed.
 	Line func(host, line string)
+	// Tick is told how far things are that take a while; nil, if nobody looks on.
+	Tick func(host string, t Tick)
 	// Pulse is told whenever a host is heard of.
 	Pulse *Pulse
+	// Recall is the release of a promotion that the operator's journal knows, nil of any other;
+	// nil without a journal.
+	Recall func(promotion string) *Release
+	// Seen is what the hosts have answered this run of late; nil to ask each time.
+	Seen *Seen
+	// ahead sends what is built while the rest is; nil, if nothing is built.
+	ahead *ahead
+	// early dials what a release is confirmed over while it is applied; nil before.
+	early *early
+}
+
+// Drop ends what a phase has left under way for the next one. It is for who does not go on
+// to that.
+func (p *Promotion) Drop() {
+	p.ahead.drop()
+	p.early.take().drop()
+	p.ahead, p.early = nil, nil
 }
 
 // site is the plan's entry for target i.

@@ -4,10 +4,15 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"time"
 )
 
-//go:embed pin.sh
-var pinScript string
+var (
+	//go:embed repo.sh
+	repoPart string
+	//go:embed pin.sh
+	pinScript string
+)
 
 // Pinned is the one commit a promotion is for.
 type Pinned struct {
@@ -21,17 +26,16 @@ type Pinned struct {
 // Pin resolves, on the build host, the commit that a new promotion is for: the
 // tip of the branch at its origin, or want, a commit on that branch. It only
 // fetches. The result goes into the plan, and is never resolved again: origin
-// may move between an attempt and its resume.
+// may move between an attempt and its resume. What the checkout there is like is
+// kept for sync.
 //
 // config is the path in the repository of a file to identify, or empty.
-func Pin(ctx context.Context, host Host, line func(string), plan Plan, want, config string) (Pinned, error) {
-	out, err := host.Run(ctx, Script{Name: "pin.sh", Code: pinScript, Line: line, Env: map[string]string{
-		"REPO": plan.Build.Repo, "BRANCH": plan.Branch, "WANT": want, "CONFIG": config,
+func Pin(ctx context.Context, p *Promotion, want, config string) (Pinned, error) {
+	host, plan, began := p.Build, &p.Plan, time.Now()
+	a, err := ask(ctx, p, host, Script{Name: "pin.sh", Code: repoPart + pinScript, Env: map[string]string{
+		"REPO": plan.Build.Repo, "BRANCH": plan.Branch, "WANT": want, "CONFIG": config, "MANIFEST": plan.Manifest,
+		"BUILDS": "true", "STORE": storeDir,
 	}})
-	if err != nil {
-		return Pinned{}, err
-	}
-	a, err := parseAnswer(host.Name(), "pin.sh", out)
 	if err != nil {
 		return Pinned{}, err
 	}
@@ -43,6 +47,9 @@ func Pin(ctx context.Context, host Host, line func(string), plan Plan, want, con
 	case "not-ours":
 		r.Reason, r.Thing = NotOurs, plan.Build.Repo
 		return Pinned{}, r
+	case "read-only":
+		r.Reason, r.Thing, r.Items = ReadOnly, plan.Build.Repo, a.all("item")
+		return Pinned{}, r
 	case "unknown":
 		r.Reason, r.Thing = UnknownCommit, want
 		return Pinned{}, r
@@ -53,6 +60,14 @@ func Pin(ctx context.Context, host Host, line func(string), plan Plan, want, con
 	pinned := Pinned{Commit: a.get("commit"), Subject: a.get("subject"), ConfigBlob: a.get("config")}
 	if !isCommit(pinned.Commit) {
 		return Pinned{}, fmt.Errorf("%s: pin.sh answered %q for a commit", host.Name(), clip(pinned.Commit))
+	}
+	// A checkout that is refused is for sync to ask about again, and to tell of.
+	if hosts, repos := p.checkouts(); !a.has("refused") {
+		for i := range hosts {
+			if hosts[i].Name() == host.Name() && repos[i] == repos[0] {
+				p.Seen.keepCheckout(i, began, a) // a target may build for itself
+			}
+		}
 	}
 	return pinned, nil
 }

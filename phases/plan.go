@@ -33,9 +33,10 @@ type Plan struct {
 	OnUnhealthy string `json:"on_unhealthy"`
 	// Limits bound the phases that are named, in place of the phases' own.
 	Limits map[string]Limit `json:"limits,omitempty"`
-	// Via is how store paths get to the targets: [Direct], [Relayed], or empty for
-	// direct where that can be had.
-	Via string `json:"via,omitempty"`
+	// Via is how store paths get to the targets: [Direct], [Relayed], [NixCopy], [Cached], or
+	// empty for what is there soonest. Cache is the URL of the binary cache of [Cached].
+	Via   string `json:"via,omitempty"`
+	Cache string `json:"cache,omitempty"`
 	// Keep is how many healthy releases stay pinned on each target.
 	Keep int `json:"keep"`
 	// AllowDowngrade lets a commit pass that the live one does not lead to,

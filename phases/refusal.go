@@ -12,6 +12,7 @@ type Reason string
 const (
 	NoCheckout    Reason = "no git checkout"              // the folder
 	NotOurs       Reason = "checkout of another user"     // the folder
+	ReadOnly      Reason = "checkout is not writable"     // the folder; who logs in there
 	Dirty         Reason = "uncommitted changes"          // the checkout; git's status lines
 	Diverged      Reason = "commits that are not pushed"  // the checkout; those commits
 	WrongBranch   Reason = "another branch checked out"   // the checkout; the branch it is on, and the one wanted

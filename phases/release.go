@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -21,6 +22,9 @@ type Release struct {
 	Outputs   []Output  `json:"outputs"`
 	// Closure are all paths of all artifacts' closures, references first.
 	Closure []string `json:"closure"`
+	// Infos are what the build host's Nix knows of them, in the same order; nil in a
+	// record that was made without.
+	Infos []Info `json:"infos,omitempty"`
 	// Bytes is the closure's size unpacked.
 	Bytes int64 `json:"bytes"`
 }
@@ -39,7 +43,7 @@ func (o *Output) Target() string { return path.Join(o.Path, o.Binary) }
 // for an operator who has no record of it.
 func (r *Release) brief() string {
 	short := *r
-	short.Closure = nil
+	short.Closure, short.Infos = nil, nil
 	b, err := json.Marshal(&short)
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -47,14 +51,24 @@ func (r *Release) brief() string {
 	return string(b)
 }
 
+var (
+	// As the operator's side makes them; an adopted release's ends with that word.
+	releaseID = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-[0-9a-z]{1,40}$`)
+	// ArtifactName are those that can be part of paths and of the manifest's keys.
+	ArtifactName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+)
+
 // check makes sure of a release that a host described: its paths go into links
 // and into lists with one a line.
 func (r *Release) check() error {
-	if r.ID == "" || len(r.Outputs) == 0 || len(r.Closure) == 0 {
+	if err := r.plain(); err != nil {
+		return err
+	}
+	if len(r.Outputs) == 0 || len(r.Closure) == 0 {
 		return fmt.Errorf("the record of release %q is not whole", r.ID)
 	}
 	for i := range r.Outputs {
-		if o := &r.Outputs[i]; !isStorePath(o.Path) || strings.ContainsFunc(o.Link+o.Binary, unicode.IsControl) {
+		if o := &r.Outputs[i]; !isStorePath(o.Path) {
 			return fmt.Errorf("the record of release %s has an artifact %q in %q", r.ID, clip(o.Name), clip(o.Path))
 		}
 	}
@@ -65,6 +79,43 @@ func (r *Release) check() error {
 	}
 	return nil
 }
+
+// plain makes sure of what stands in the record: it is shown, and names files on other
+// hosts. Whatever the record was made safe for, JSON's escapes bring it back.
+func (r *Release) plain() error {
+	if !releaseID.MatchString(r.ID) {
+		return fmt.Errorf("the record of a release calls it %q", clip(r.ID))
+	}
+	// That of an adopted one need not be known.
+	if r.Commit != "" && !isCommit(r.Commit) {
+		return fmt.Errorf("the record of release %s has %q for its commit", r.ID, clip(r.Commit))
+	}
+	// A subject is words alone, and may rightly have a joined emoji: it is no reason to
+	// refuse a way back.
+	r.Subject = strings.Map(func(c rune) rune {
+		if hidden(c) {
+			return -1
+		}
+		return c
+	}, r.Subject)
+	texts := []string{r.Repo}
+	for i := range r.Outputs {
+		o := &r.Outputs[i]
+		if !ArtifactName.MatchString(o.Name) {
+			return fmt.Errorf("the record of release %s has an artifact %q", r.ID, clip(o.Name))
+		}
+		texts = append(texts, o.Flake, o.Binary, o.Link, o.Path)
+	}
+	for _, text := range texts {
+		if strings.ContainsFunc(text, hidden) {
+			return fmt.Errorf("the record of release %s has %q", r.ID, clip(text))
+		}
+	}
+	return nil
+}
+
+// hidden are characters that steer a terminal, end a line or cannot be seen.
+func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 // Manifest writes the release down as KEY=value lines, for scripts that read
 // it. It is data: parsed, never sourced.

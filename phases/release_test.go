@@ -119,3 +119,39 @@ func TestParseAnswer(t *testing.T) {
 		t.Error("a line that is no answer was passed over")
 	}
 }
+
+// A target's record of a release comes to the screen, and its names to other targets.
+func TestHostileRecord(t *testing.T) {
+	const path = "/nix/store/00000000000000000000000000000000-x-1"
+	good := func() *Release {
+		return &Release{ID: "20261122-183229-adopted", Subject: "né, 友", Repo: "/srv", Closure: []string{path},
+			Outputs: []Output{{Artifact: Artifact{Name: "x", Flake: ".", Binary: "bin/x", Link: "/opt/x"}, Path: path}}}
+	}
+	r := good()
+	r.Subject = "a\x1b[2J\u202e\nb"
+	if err := r.check(); err != nil || r.Subject != "a[2Jb" {
+		t.Fatalf("%q, %v", r.Subject, err)
+	}
+	for name, spoil := range map[string]func(*Release){
+		"no id":             func(r *Release) { r.ID = "" },
+		"an id with a path": func(r *Release) { r.ID = "20261122-183229-a/../b" },
+		"two lines of id":   func(r *Release) { r.ID += "\n" },
+		"a commit":          func(r *Release) { r.Commit = "$(id)" },
+		"a repository":      func(r *Release) { r.Repo = "/srv\nid" },
+		"a name with ..":    func(r *Release) { r.Outputs[0].Name = "../../etc" },
+		"a name with words": func(r *Release) { r.Outputs[0].Name = "x y" },
+		"a flake":           func(r *Release) { r.Outputs[0].Flake = "\u200b" },
+		"a binary":          func(r *Release) { r.Outputs[0].Binary = "bin/x\n" },
+		"a link":            func(r *Release) { r.Outputs[0].Link = "/opt/x\x00" },
+	} {
+		r := good()
+		spoil(r)
+		if err := r.check(); err == nil || strings.ContainsFunc(err.Error(), hidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+		look, err := parseLook("prod", answer{{"json", r.brief()}})
+		if err != nil || look.Release != nil {
+			t.Errorf("%s: a look has %+v, %v", name, look.Release, err)
+		}
+	}
+}

@@ -1,10 +1,11 @@
 # Start the job on a target, or find it running, and follow it to its end.
 #
 # In: APP ID EPOCH, VERB (apply or revert), REASON, ATTEMPT, LIMIT (seconds); on
-# standard input the job's rows, a line "---", the job's own script and the last line.
+# standard input the job's rows, a line "---", the job's own script and the last line; with
+# SUM, its SHA-256, not the script: what is live has it.
 # The job's log goes to standard error.
 # Out: end=<result.json or revert.json>, lost=yes if the job died, held=<id> if
-# another promotion's job runs.
+# another promotion's job runs, unlike=yes if what is live has another script.
 set -eu
 case $VERB in
 apply) end=$dir/result.json ;;
@@ -15,19 +16,25 @@ mkdir -p "$dir"
 # Of two of us, where one was cut off and asked for again, each has files of its own.
 new=$dir/new.$$
 
-while IFS= read -r row && [ "$row" != --- ]; do printf '%s\n' "$row"; done >"$new.job"
-cat >"$new.sh"
-
 idle() { flock -n "$state/apply.lock" true; }
 
 discard() { rm -f "$new.job" "$new.sh"; }
+
+while IFS= read -r row && [ "$row" != --- ]; do printf '%s\n' "$row"; done >"$new.job"
+if [ -z "$SUM" ]; then
+    cat >"$new.sh"
+else
+    cp "$state/live/apply.sh" "$new.sh" 2>/dev/null || true
+    sum=$(sha256sum "$new.sh" 2>/dev/null) || true
+    [ "${sum%% *}" = "$SUM" ] || { discard && echo "unlike=yes" && exit 0; }
+fi
 
 # The script that lies there may be all that puts the previous release back.
 whole "$new.sh" || { discard && exit 1; }
 
 # And one decides at a time whether there is anything to be started.
 exec 6>"$dir/start.lock"
-flock -w "$LIMIT" 6 || { discard && exit 1; }
+flock -w "$LIMIT" 6 6>&6 || { discard && exit 1; }
 touch "$log"
 offset=0
 # over: whether this attempt has run to its end while nobody looked.

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 //go:embed sync.sh
@@ -20,41 +21,73 @@ type Synced struct {
 // leaves all of them as they were.
 func Sync(ctx context.Context, p *Promotion) error {
 	hosts, repos := p.checkouts()
-	heads, users := make([]string, len(hosts)), make([]string, len(hosts))
-	err := each(ctx, hosts, func(ctx context.Context, i int, host Host) error {
-		a, err := ask(ctx, p, host, syncStep(p, repos[i], "look"))
-		if err != nil {
+	looks := make([]answer, len(hosts))
+	// Both before the first checkout is moved, so that a refusal leaves all as it was.
+	err := abreast("sync", func() error {
+		return each(ctx, hosts, func(ctx context.Context, i int, host Host) (err error) {
+			looks[i], err = p.lookAtCheckout(ctx, i, host, repos[i])
 			return err
-		}
-		heads[i], users[i] = a.get("head"), a.get("user")
-		return refusedCheckout(p, host.Name(), repos[i], a)
-	})
+		})
+	}, func() error { return verifyForward(ctx, p) })
 	if err != nil {
-		return err
-	}
-	// Before the first checkout is moved, so that a refusal leaves all as it was.
-	if err := verifyForward(ctx, p); err != nil {
 		return err
 	}
 	p.Facts.Sync = &Synced{Before: map[string]string{}}
 	for i, host := range hosts {
-		p.Facts.Sync.Before[host.Name()] = heads[i]
+		p.Facts.Sync.Before[host.Name()] = looks[i].get("head")
 	}
 	return each(ctx, hosts, func(ctx context.Context, i int, host Host) error {
-		if heads[i] == p.Plan.Commit {
+		from := looks[i].get("head")
+		if from == p.Plan.Commit {
 			p.Note(host.Name(), "already at "+p.Plan.Short())
 			return nil
 		}
-		move := syncStep(p, repos[i], "move")
-		if i > 0 {
-			move = p.fenced(host, move, users[i])
-		}
-		if _, err := ask(ctx, p, host, move); err != nil {
+		if err := p.moveCheckout(ctx, i, host, repos[i], looks[i]); err != nil {
 			return err
 		}
-		p.Note(host.Name(), fmt.Sprintf("%s -> %s", Short(heads[i]), p.Plan.Short()))
+		p.Note(host.Name(), fmt.Sprintf("%s -> %s", Short(from), p.Plan.Short()))
 		return nil
 	})
+}
+
+// lookAtCheckout is what the checkout is like, and whether it can be moved; it is not
+// asked again where this run has asked a moment ago.
+func (p *Promotion) lookAtCheckout(ctx context.Context, i int, host Host, repo string) (answer, error) {
+	if a := p.Seen.checkout(i); a != nil && a.get("commit") == p.Plan.Commit {
+		return a, nil
+	}
+	began := time.Now()
+	a, err := ask(ctx, p, host, syncStep(p, i, repo, "look"))
+	if err == nil {
+		err = refusedCheckout(p, host.Name(), repo, a)
+	}
+	if err == nil {
+		p.Seen.keepCheckout(i, began, a)
+	}
+	return a, err
+}
+
+// moveCheckout moves one from where it was looked at. Its answer is what verify asks for.
+func (p *Promotion) moveCheckout(ctx context.Context, i int, host Host, repo string, look answer) error {
+	move := syncStep(p, i, repo, "move")
+	move.Env["FROM"] = look.get("head")
+	if i > 0 {
+		move = p.fenced(host, move, look.get("user"))
+	}
+	p.Seen.forgetCheckout(i)
+	began := time.Now()
+	a, err := ask(ctx, p, host, move)
+	if err == nil {
+		err = refusedCheckout(p, host.Name(), repo, a)
+	}
+	if err != nil {
+		return err
+	}
+	if head := a.get("head"); head != p.Plan.Commit {
+		return &Refusal{Reason: CommitsDiffer, Host: host.Name(), Thing: repo, Items: []string{head}}
+	}
+	p.Seen.keepCheckout(i, began, a)
+	return nil
 }
 
 // checkouts are the hosts that have a checkout, and its folder on each.
@@ -68,9 +101,11 @@ func (p *Promotion) checkouts() (hosts []Host, repos []string) {
 	return hosts, repos
 }
 
-func syncStep(p *Promotion, repo, step string) Script {
-	return Script{Name: "sync.sh", Code: syncScript, Env: map[string]string{
+// syncStep is a step with the i-th checkout, of which the first is the build host's.
+func syncStep(p *Promotion, i int, repo, step string) Script {
+	return Script{Name: "sync.sh", Code: repoPart + syncScript, Env: map[string]string{
 		"STEP": step, "REPO": repo, "BRANCH": p.Plan.Branch, "COMMIT": p.Plan.Commit,
+		"BUILDS": strconv.FormatBool(i == 0), "STORE": storeDir,
 	}}
 }
 
@@ -78,7 +113,7 @@ func syncStep(p *Promotion, repo, step string) Script {
 // may see whose that is; git is run as whoever logs in there.
 func (p *Promotion) fenced(target Host, move Script, user string) Script {
 	move.Env["AS"] = user
-	return p.onTarget(target, move.Name, "fence\numask 022\n"+move.Code, move.Env)
+	return p.onTarget(target, move.Name, repoPart+"fence\numask 022\n"+syncScript, move.Env)
 }
 
 // refusedCheckout is the refusal that sync.sh's answer calls for, if any.
@@ -94,6 +129,8 @@ func refusedCheckout(p *Promotion, host, repo string, a answer) error {
 		r.Reason = NoCheckout
 	case "not-ours":
 		r.Reason = NotOurs
+	case "read-only":
+		r.Reason = ReadOnly
 	case "dirty":
 		r.Reason = Dirty
 	case "branch":

@@ -10,6 +10,10 @@ mkdir -p "$state/releases"
 room=$(df -Pk "$state" | awk 'NR == 2 { print $4 }')
 echo "room=$room"
 [ "$room" -ge "$LEAST" ] || exit 0
+# That of mksh counts in 32 bits.
+[ $((2147483647 + 1)) -gt 0 ] || { say "/bin/sh here does not count beyond 2147483647" && exit 1; }
+# Busybox has one that waits for ever, or not at all.
+flock -w 1 "$state" true 2>/dev/null || { say "there is no flock of util-linux here" && exit 1; }
 alone
 if holding && alive && [ "$h_epoch" != "$OVER" ]; then
     holder held

@@ -1,5 +1,6 @@
 # What the scripts share that work in an app's folder on a target. It comes
-# before them; APP and ID (the promotion) are set.
+# before them; APP and ID (the promotion) are set. A ksh keeps descriptors that exec has
+# opened to itself: flock is handed its own.
 umask 077
 tab=$(printf '\t')
 state=/var/lib/rel/$APP
@@ -100,7 +101,7 @@ fence() {
     # Where nothing was ever granted there is nothing to be stale against.
     [ -d "$state" ] || return 0
     exec 8>"$state/epoch.lock"
-    flock -s -w 120 8 || { say "nobody can tell who may change this target: epoch.lock is not free" && exit 1; }
+    flock -s -w 120 8 8>&8 || { say "nobody can tell who may change this target: epoch.lock is not free" && exit 1; }
     if [ "${EPOCH:-0}" -lt "$(highest)" ]; then holder fenced && exit 0; fi
 }
 

@@ -53,11 +53,13 @@ stale() {
         rows "$dir/previous" link | while IFS=$tab read -r link was; do
             if [ -n "$was" ] && [ "$was" != "$(at "$link")" ] && [ "$exe" = "$(readlink -f "$was")" ]; then printf '%s\n' "$unit"; fi
         done
-    done | sed 1q
+    done | sed -n 1p
 }
 
 # steady UNITS: whether each of them is up, and stays as it is for the settle time.
-# If not, faulty is one that is not.
+# If not, faulty is one that is not. The first of several is taken with sed -n 1p here and
+# elsewhere in the job, never 1q: systemd has the job ignore SIGPIPE, and whoever writes to a
+# sed that is gone then complains of an I/O error, as if the disk were failing.
 steady() {
     before=$(printf '%s\n' "$1" | pulse)
     [ -z "$before" ] || sleep "$settle"
@@ -68,6 +70,6 @@ steady() {
         printf '%s\n' "$1" | while read -r unit; do
             [ -z "$unit" ] || [ "$(property "$unit" ActiveState)" = active ] || done_once "$unit" || echo "$unit"
         done
-    } | sed 1q)
+    } | sed -n 1p)
     [ -z "$faulty" ]
 }

@@ -52,26 +52,28 @@ func (p *Promotion) units(target Host) []string {
 // long work begins. It only reads.
 func Verify(ctx context.Context, p *Promotion) error {
 	hosts, repos := p.checkouts()
-	err := each(ctx, hosts, func(ctx context.Context, i int, host Host) error {
-		return verifyCheckout(ctx, p, host, repos[i], i == 0)
+	return verify(ctx, p, func() error {
+		return each(ctx, hosts, func(ctx context.Context, i int, host Host) error {
+			return verifyCheckout(ctx, p, i, host, repos[i])
+		})
 	})
-	if err != nil {
-		return err
-	}
-	return VerifyTargets(ctx, p)
 }
 
 // VerifyTargets is the part of Verify that a rollback needs.
 func VerifyTargets(ctx context.Context, p *Promotion) error {
-	if err := usable(ctx, p); err != nil {
-		return err
-	}
+	return verify(ctx, p, func() error { return usable(ctx, p) })
+}
+
+// verify looks at the targets, and beside that at what fn does.
+func verify(ctx context.Context, p *Promotion, fn func() error) error {
 	looks := make([]*Look, len(p.Targets))
-	err := each(ctx, p.Targets, func(ctx context.Context, i int, host Host) (err error) {
-		if looks[i], err = p.look(ctx, host); err != nil {
-			return err
-		}
-		return verifyTarget(p, host.Name(), looks[i])
+	err := abreast("verify", fn, func() error {
+		return each(ctx, p.Targets, func(ctx context.Context, i int, host Host) (err error) {
+			if looks[i], err = p.recall(ctx, host); err != nil {
+				return err
+			}
+			return verifyTarget(p, host.Name(), looks[i])
+		})
 	})
 	if err != nil {
 		return err
@@ -93,6 +95,7 @@ func VerifyTargets(ctx context.Context, p *Promotion) error {
 		}
 	}
 	p.Facts.Verify = before
+	p.Seen.settle()
 	return nil
 }
 
@@ -115,10 +118,16 @@ func runsNow(l *Look) string {
 	return "runs " + l.Live
 }
 
-func verifyCheckout(ctx context.Context, p *Promotion, host Host, repo string, builds bool) error {
-	a, err := ask(ctx, p, host, Script{Name: "checkout.sh", Code: checkoutScript, Reads: true, Env: map[string]string{
-		"REPO": repo, "STORE": storeDir, "BUILDS": strconv.FormatBool(builds),
-	}})
+// verifyCheckout judges the i-th checkout, by what sync has seen of it where that is of
+// a moment ago.
+func verifyCheckout(ctx context.Context, p *Promotion, i int, host Host, repo string) (err error) {
+	builds := i == 0
+	a := p.Seen.checkout(i)
+	if a == nil {
+		a, err = ask(ctx, p, host, Script{Name: "checkout.sh", Code: repoPart + checkoutScript, Reads: true, Env: map[string]string{
+			"REPO": repo, "BRANCH": p.Plan.Branch, "STORE": storeDir, "BUILDS": strconv.FormatBool(builds),
+		}})
+	}
 	if err != nil {
 		return err
 	}
@@ -200,27 +209,37 @@ func (l *Look) refusals(host string, plan *Plan, id string) (list []*Refusal) {
 // a stale clone would silently take others' work off production.
 func verifyForward(ctx context.Context, p *Promotion) error {
 	return each(ctx, p.Targets, func(ctx context.Context, _ int, target Host) error {
-		look, err := p.look(ctx, target)
+		look, err := p.recall(ctx, target)
 		if err != nil {
 			return err
 		}
 		if err := verifyTarget(p, target.Name(), look); err != nil {
 			return err
 		}
-		live := look.LiveCommit
-		if live == "" || live == p.Plan.Commit || p.Plan.AllowDowngrade {
+		if !p.mayGoDown(look) {
 			return nil
 		}
+		leads, err := p.leads(ctx, look.LiveCommit)
+		if err == nil && !leads {
+			err = &Refusal{Reason: Downgrade, Host: target.Name(), Thing: look.LiveCommit}
+		}
+		return err
+	})
+}
+
+// mayGoDown says that the build host has to be asked whether the live commit leads to
+// the plan's.
+func (p *Promotion) mayGoDown(look *Look) bool {
+	return look.LiveCommit != "" && look.LiveCommit != p.Plan.Commit && !p.Plan.AllowDowngrade
+}
+
+// leads reports whether the commit leads to the plan's.
+func (p *Promotion) leads(ctx context.Context, commit string) (bool, error) {
+	return p.Seen.lead(ctx, commit, func() (bool, error) {
 		a, err := ask(ctx, p, p.Build, Script{Name: "ancestor.sh", Code: ancestorScript, Reads: true, Env: map[string]string{
-			"REPO": p.Plan.Build.Repo, "OLD": live, "NEW": p.Plan.Commit,
+			"REPO": p.Plan.Build.Repo, "OLD": commit, "NEW": p.Plan.Commit,
 		}})
-		if err != nil {
-			return err
-		}
-		if a.get("ancestor") != "yes" {
-			return &Refusal{Reason: Downgrade, Host: target.Name(), Thing: live}
-		}
-		return nil
+		return a.get("ancestor") == "yes", err
 	})
 }
 

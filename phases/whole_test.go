@@ -18,7 +18,7 @@ func TestInputBreaksOff(t *testing.T) {
 	rows := "attempt\t2\nepoch\t0\nconfirm\t5\nsettle\t1\nledger\t\"promotion\":\"1\"\nlive\t\nwas\t/x\t\nlink\t/x\t/y\n"
 	release := "kind\tstart\norigin\t1\nlink\t/x\t/y\npath\t/nix/store/x\n"
 	for _, script := range []struct{ name, code, input string }{
-		{"start.sh", startScript, rows + "---\n" + jobScript + lastLine},
+		{"start.sh", startScript, rows + "---\n" + jobScript() + lastLine},
 		{"confirm.sh", timersPart + confirmScript, rows + lastLine},
 		{"receive.sh", receiveScript, release + lastLine},
 	} {
@@ -35,7 +35,7 @@ func TestInputBreaksOff(t *testing.T) {
 			}
 			cmd := exec.Command("/bin/sh", "-c", strings.ReplaceAll(targetHead+script.code, "/var/lib/rel/", dir+"/"))
 			cmd.Env = append(os.Environ(), "LC_ALL=C", "APP=app", "ID=1", "EPOCH=0", "VERB=revert", "REASON=", "ATTEMPT=2",
-				"LIMIT=5", "BY=ana", "MANIFEST="+filepath.Join(dir, "manifest"), "STORE="+dir)
+				"LIMIT=5", "SUM=", "BY=ana", "MANIFEST="+filepath.Join(dir, "manifest"), "STORE="+dir)
 			cmd.Stdin = strings.NewReader(script.input[:n])
 			if said, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(said), "broke off") {
 				t.Errorf("%s took %d of %d bytes: %v, %s", script.name, n, len(script.input), err, said)

@@ -50,6 +50,39 @@ func (p *Promotion) openWindow(ctx context.Context) (time.Time, error) {
 	return first, err
 }
 
+// opening is the beginning of the confirm windows, while the checks run.
+type opening struct {
+	// checks is the context of what runs beside it; it ends with the error of a window
+	// that does not begin.
+	checks context.Context
+	done   chan struct{}
+	err    error
+}
+
+// beginWindow opens the windows beside what is done under the opening's context. first
+// is set once that has been waited for.
+func (p *Promotion) beginWindow(ctx context.Context, first *time.Time) *opening {
+	checks, cut := context.WithCancelCause(ctx)
+	o := &opening{checks: checks, done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		o.err = guard("confirm window", func() (err error) {
+			*first, err = p.openWindow(ctx)
+			return err
+		})
+		if o.err != nil {
+			cut(o.err)
+		}
+	}()
+	return o
+}
+
+// wait is the error of a window that did not begin.
+func (o *opening) wait() error {
+	<-o.done
+	return o.err
+}
+
 // awaitReturn waits until the targets have gone back by themselves, so that
 // what is said of them in the end is true. If some have, the others are taken
 // back: the targets are one production.
@@ -76,7 +109,7 @@ func (p *Promotion) awaitReturn(ctx context.Context, cause error) error {
 		return nil
 	})
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if !slices.Contains(confirmed, false) {
 		return nil
