@@ -25,10 +25,13 @@ trap '"$bin/rel-lab" --dir "$dir" down' EXIT
 trap 'exit 130' HUP INT TERM
 show rel-lab --dir "$dir" up
 eval "$("$bin/rel-lab" --dir "$dir" env)"
+# On a terminal a start asks first.
+export REL_YES=1
 
 show rel start -m "the first release"
 login
 show rel-lab --dir "$dir" bump
+show rel plan
 show rel start -m "version 2"
 login
 show rel log

@@ -96,7 +96,7 @@ func (s sshCmd) Run(c *cli) error {
 }
 
 type bumpCmd struct {
-	Broken string `help:"Break its hypervisor: health, crash, build or slow. The next bump mends it." enum:"${broken}" default:""`
+	Broken string `help:"Break its hypervisor: health, crash, build, late or slow. The next bump mends it." enum:"${broken}" default:""`
 	Only   string `help:"Touch only sandbox, hypervisor or desktop." enum:",sandbox,hypervisor,desktop" default:""`
 }
 
