@@ -61,8 +61,14 @@ func (c *abortCmd) end(h *house, m *machine.Machine, reverted bool) error {
 	if err := m.Abort(c.Message, reverted); err != nil {
 		return err
 	}
+	h.settle()
 	fmt.Fprintf(h.std.out, "%s %s\n", h.work.ID, m.State())
-	return h.journal.Backup()
+	// It is over all the same.
+	if err := h.journal.Backup(); err != nil {
+		h.printer.say("warning: " + err.Error())
+		h.settle()
+	}
+	return nil
 }
 
 func (c *abortCmd) choose(history machine.History) (*machine.Past, error) {
@@ -78,5 +84,5 @@ func unended(past *machine.Past) error {
 	if !past.Ended() {
 		return nil
 	}
-	return &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID}
+	return &refusedError{Text: fmt.Sprintf("promotion %s is over: %s", past.ID, past.State), Next: "rel log " + past.ID + "{here}"}
 }

@@ -38,18 +38,16 @@ func (c *adoptCmd) Run(ctx context.Context, h *house) error {
 // adopt takes the promotion, which has its hosts, through the adoption.
 func (h *house) adopt(ctx context.Context, p *phases.Promotion, why string) (err error) {
 	p.Plan.Adopt, p.Plan.Commit, p.Plan.Subject = true, "", "what was there before rel"
-	if p.ID, err = h.newID(ctx, "adopted"); err != nil {
+	if p.ID, err = h.newID(ctx, adoptedWord); err != nil {
 		return err
 	}
 	return h.promote(ctx, p, machine.Start{Kind: machine.Adopt, Plan: p.Plan, Why: why})
 }
 
-// survey looks at the targets before a start is recorded: a commit that was
+// judge is about the targets before a start is recorded: a commit that was
 // rolled back asks for a reason, and links that nobody recorded for an adoption.
-func (c *startCmd) survey(ctx context.Context, h *house, p *phases.Promotion) error {
-	look, cancel := briefly(ctx, "looking at the targets")
-	defer cancel()
-	unknown, err := c.unknown(look, p)
+func (c *startCmd) judge(ctx context.Context, h *house, p *phases.Promotion, looks []*phases.Look) error {
+	unknown, err := c.unknown(p, looks)
 	if err != nil || len(unknown) == 0 {
 		return err
 	}
@@ -57,17 +55,14 @@ func (c *startCmd) survey(ctx context.Context, h *house, p *phases.Promotion) er
 }
 
 // unknown are the targets whose links nobody recorded.
-func (c *startCmd) unknown(ctx context.Context, p *phases.Promotion) (unknown []string, err error) {
-	for _, target := range p.Targets {
-		look, err := phases.LookAt(ctx, target, nil, &p.Plan, "")
-		if err != nil {
-			return nil, err
-		}
+func (c *startCmd) unknown(p *phases.Promotion, looks []*phases.Look) (unknown []string, err error) {
+	for i, target := range p.Targets {
+		look := looks[i]
 		if !look.Root {
 			return nil, &phases.Refusal{Reason: phases.NotRoot, Host: target.Name(), Thing: look.User}
 		}
-		if look.RolledBack != "" && !c.Again {
-			return nil, &phases.Refusal{Reason: phases.RolledBack, Host: target.Name(), Thing: look.RolledBack, Items: []string{p.Plan.Commit}}
+		if was := look.RolledBack[p.Plan.Commit]; was != "" && !c.Again {
+			return nil, &phases.Refusal{Reason: phases.RolledBack, Host: target.Name(), Thing: was, Items: []string{p.Plan.Commit}}
 		}
 		if !look.Known && len(look.Links) > 0 {
 			unknown = append(unknown, target.Name())
@@ -102,5 +97,7 @@ func (h *house) offerAdoption(ctx context.Context, p *phases.Promotion, targets 
 		return err
 	}
 	h.work = p
+	// The targets are not what they were.
+	p.Seen = new(phases.Seen)
 	return nil
 }

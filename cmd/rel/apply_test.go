@@ -138,7 +138,7 @@ func TestNobodyCanLogIn(t *testing.T) {
 		t.Errorf("the target runs\n%s\nwant\n%s", now, before)
 	}
 	w.exec("choiros-prod", "systemctl start ssh")
-	w.must(exitOK, "log").mentions(t, "copied")
+	w.must(exitOK, "log").mentions(t, "failed in health")
 	w.must(exitOK, "resume").mentions(t, "healthy on choiros-prod")
 	w.must(exitOK, "status")
 }

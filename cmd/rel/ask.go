@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,8 @@ type desk struct {
 	lines chan typed
 	// before is how the terminal was before the question that is open.
 	before atomic.Pointer[unix.Termios]
+	// while is how it is for that question.
+	while atomic.Pointer[unix.Termios]
 }
 
 // typed is a line that the operator typed.
@@ -43,6 +46,13 @@ func (h *house) asker() func(ctx context.Context, question string, secret bool) 
 	return h.ask
 }
 
+// isSeen reports whether the operator sees what is asked: also on a terminal that nothing is
+// drawn on, since it is a dumb one.
+func (h *house) isSeen() bool {
+	file, ok := asItIs(h.std.err).(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
 // ask asks until ctx ends, or nobody has answered for promptTimeout. What was
 // typed before the question stood there is no answer to it.
 func (h *house) ask(ctx context.Context, question string, secret bool) (string, error) {
@@ -57,6 +67,7 @@ func (h *house) ask(ctx context.Context, question string, secret bool) (string, 
 		tty.pause()
 		defer tty.resume()
 	}
+	h.said.flush()
 	if err := h.prepareTerminal(secret); err != nil {
 		return "", err
 	}
@@ -119,6 +130,7 @@ func (h *house) prepareTerminal(secret bool) error {
 	if secret {
 		asking.Lflag &^= unix.ECHO
 	}
+	h.desk.while.Store(&asking)
 	h.desk.before.Store(before)
 	if err := unix.IoctlSetTermios(fd, setTermiosAndFlush, &asking); err != nil {
 		return err
@@ -129,6 +141,15 @@ func (h *house) prepareTerminal(secret bool) error {
 	default:
 	}
 	return nil
+}
+
+// askAgain has the terminal be as the question wants it that is open, if one is: a shell
+// that had it meanwhile need not have kept that.
+func (h *house) askAgain() {
+	if h.desk.before.Load() == nil || !inFront(int(h.std.in.Fd())) {
+		return
+	}
+	_ = unix.IoctlSetTermios(int(h.std.in.Fd()), setTermiosAndFlush, h.desk.while.Load())
 }
 
 // restoreTerminal puts the terminal back as it was before the question that is

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +39,8 @@ func newDesktop(t *testing.T) *desktop {
 		}
 	}()
 	t.Cleanup(func() {
+		// Whoever still reads a line keeps the terminal open: a read cannot be taken back.
+		_, _ = master.WriteString("\n")
 		slave.Close()
 		master.Close()
 		<-ended
@@ -151,7 +156,9 @@ func TestLeftWhileAsking(t *testing.T) {
 // The live view keeps off a question that is open.
 func TestAskUnderLiveView(t *testing.T) {
 	d := newDesktop(t)
-	d.printer = newTTY(d.std.err, func() (int, bool) { return 80, true }, unpainted)
+	tty := newTTY(d.std.err, func() (int, int, bool) { return 80, 24, true }, unpainted, time.Now)
+	go tty.animate()
+	d.printer = tty
 	d.printer.event(story[1])
 	ended := make(chan string, 1)
 	go func() {
@@ -170,4 +177,26 @@ func TestAskUnderLiveView(t *testing.T) {
 	d.from = len(d.screen.String())
 	d.sees("sync")
 	d.close()
+}
+
+// Who would not see the question, since standard error goes to a file, is not asked.
+func TestStartUnseen(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("there is no ssh to resolve names with")
+	}
+	s, stop := newScene(t, cutting{}, next)
+	defer stop()
+	master, slave := openTerminal(t)
+	defer master.Close()
+	defer slave.Close()
+	said, err := os.Create(filepath.Join(t.TempDir(), "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	code := run(t.Context(), append(slices.Clone(s.flags), "start"), stdio{in: slave, out: slave, err: said})
+	text, err := os.ReadFile(said.Name())
+	if err != nil || code != exitOK || strings.Contains(string(text), "[y/N]") {
+		t.Errorf("exit %d, %v: %s", code, err, text)
+	}
 }

@@ -143,8 +143,10 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("the target runs\n%s\nbefore\n%s", now, before)
 	}
 	operator.must(exitOK, "status").mentions(t, operator.newest())
+	operator.must(exitOK, "log", "adopted").mentions(t, "from the script")
 	operator.must(exitRefused, "adopt").mentions(t, "has a record already")
-	operator.must(exitOK, "log").mentions(t, "adopted: ", "from the script")
+	operator.must(exitOK, "log").mentions(t, " adopt ", "from the script")
+	w.elsewhere().must(exitUsage, "log", operator.newest()).mentions(t, "in the journal of whoever adopted it", "rel status ")
 	adopted := w.page()
 	w.exec("choiros-prod", "nix-collect-garbage -d >/dev/null 2>&1")
 

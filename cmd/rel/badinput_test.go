@@ -90,7 +90,7 @@ func TestBadHosts(t *testing.T) {
 		block string // goes first, and so wins
 		says  []string
 	}{
-		{"does not resolve", "HostName no-such-host.invalid", []string{"cannot reach no-such-host.invalid:22", "ssh choiros-prod"}},
+		{"does not resolve", "HostName no-such-host.invalid", []string{"cannot reach no-such-host.invalid:22", " choiros-prod true"}},
 		{"refuses", "Port 1", []string{"cannot reach " + prod + ":1", "refused"}},
 		{"does not authenticate", "User nobody", []string{"nobody@" + prod, "accepted none of the keys", "authorized_keys"}},
 		{"no key", "IdentityFile /no/such/key\n    IdentityAgent none", []string{"no keys"}},
@@ -160,6 +160,6 @@ func TestBadArtifacts(t *testing.T) {
 	first := strings.TrimSpace(w.exec(w.BuildHost(), "git -C /opt/choiros/workspace rev-parse HEAD~1"))
 	o = w.must(exitRefused, "start", "--sha", first)
 	o.closes(t)
-	o.mentions(t, "does not lead to this one", "--allow-downgrade")
+	o.mentions(t, "does not lead to this one", "next:    rel start --allow-downgrade ", "--sha "+first[:10])
 	w.must(exitOK, "start", "--sha", first[:10], "--allow-downgrade")
 }

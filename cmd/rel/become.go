@@ -58,15 +58,26 @@ func tryForwarding(ctx context.Context, p *phases.Promotion) error {
 }
 
 // forbids is the error of a target that does not connect to one of the addresses for
-// us. Whether anybody is there is for the checks to say.
+// us. Whether anybody is there is for the checks to say. All are tried at once, and while
+// the target's first shell is opened: that takes longer.
 func forbids(ctx context.Context, target phases.Host, addresses []string) error {
-	for _, address := range addresses {
-		conn, err := target.DialContext(ctx, "tcp", address)
-		var forbidden *remote.ForwardError
-		if errors.As(err, &forbidden) {
+	failures := make([]error, len(addresses))
+	var wait sync.WaitGroup
+	for i, address := range addresses {
+		wait.Go(func() {
+			conn, err := target.DialContext(ctx, "tcp", address)
+			var forbidden *remote.ForwardError
+			if errors.As(err, &forbidden) {
+				failures[i] = err
+			} else if err == nil {
+				conn.Close()
+			}
+		})
+	}
+	wait.Wait()
+	for _, err := range failures {
+		if err != nil {
 			return err
-		} else if err == nil {
-			conn.Close()
 		}
 	}
 	return nil

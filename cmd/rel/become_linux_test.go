@@ -64,12 +64,12 @@ func TestSudoPassword(t *testing.T) {
 		return cmd
 	}
 	const question = "Password of deploy on choiros-prod, for sudo: "
-	code, screen, _ := onTerminal(t, rel("start"), typing{question, "wrong"})
+	code, screen, _ := onTerminal(t, rel("start", "--yes"), typing{at: question, text: "wrong"})
 	if code != exitRefused || !strings.Contains(screen, "sudo did not make root of deploy with that password") || strings.Count(screen, question) != 1 {
 		t.Errorf("with a wrong password: exit %d\n%s", code, screen)
 	}
 	unchanged()
-	if tries := w.exec("choiros-prod", "journalctl -q | grep -c 'incorrect password attempt' || true"); tries != "1" {
+	if tries := w.exec("choiros-prod", "journalctl --sync; journalctl -q | grep -c 'incorrect password attempt' || true"); tries != "1" {
 		t.Errorf("sudo counted %s wrong passwords, not one", tries)
 	}
 
@@ -81,7 +81,7 @@ func TestSudoPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("ssh-keygen", "-q", "-p", "-P", "", "-N", canaryPhrase, "-f", key).CombinedOutput(); err != nil {
+	if out, err := exec.Command("ssh-keygen", "-q", "-p", "-a", "1", "-P", "", "-N", canaryPhrase, "-f", key).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	config, err := os.ReadFile(as)
@@ -93,7 +93,7 @@ func TestSudoPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := watchProcesses(t)
-	code, screen, _ = onTerminal(t, rel("start"), typing{"Passphrase for " + key + ": ", canaryPhrase}, typing{question, canaryPassword})
+	code, screen, _ = onTerminal(t, rel("start", "--yes"), typing{at: "Passphrase for " + key + ": ", text: canaryPhrase}, typing{at: question, text: canaryPassword})
 	stop()
 	if code != exitOK || strings.Count(screen, question) != 1 {
 		t.Fatalf("exit %d\n%s", code, screen)

@@ -40,7 +40,7 @@ func nixHole(said string) (mended string) {
 
 func judgeNix(f *findings, said string) {
 	if mended := nixHole(said); mended != "" {
-		f.warn("nix", there(f.host, "nix upgrade-nix")+", or as the system there is upgraded, to "+mended+" or newer",
+		f.warn("nix", f.there(f.host, "nix upgrade-nix")+", or as the system there is upgraded, to "+mended+" or newer",
 			"%s lets who may build there become root (CVE-2026-39860, CVE-2024-27297)", said)
 		return
 	}
@@ -57,7 +57,7 @@ func judgeBuilder(f *findings, b *phases.Builder) {
 	if b.Flakes {
 		f.ok("flakes", "they are on")
 	} else {
-		f.warn("flakes", there(f.host, `echo "extra-experimental-features = nix-command flakes" >>/etc/nix/nix.conf`),
+		f.warn("flakes", f.there(f.host, `echo "extra-experimental-features = nix-command flakes" >>/etc/nix/nix.conf`),
 			"they are off in nix.conf: rel turns them on for itself, and who builds there by hand has to")
 	}
 	if len(b.Caches) == 0 {
@@ -76,8 +76,8 @@ func judgeCache(f *findings, c *phases.Cache, keys []string) {
 		f.ok("cache", "%s is not asked: it is not one of HTTP", c.Address)
 		return
 	}
-	ask := there(f.host, "curl -sS -i --max-time 10 "+quoted(strings.TrimRight(at.Scheme+"://"+at.Host+at.Path, "/")+"/nix-cache-info"))
-	netrc := there(f.host, "nix --extra-experimental-features nix-command show-config | grep netrc-file") +
+	ask := f.there(f.host, "curl -sS -i --max-time 10 "+quoted(strings.TrimRight(at.Scheme+"://"+at.Host+at.Path, "/")+"/nix-cache-info"))
+	netrc := f.there(f.host, "nix --extra-experimental-features nix-command show-config | grep netrc-file") +
 		", and a line there: machine " + at.Hostname() + " login LOGIN password TOKEN"
 	trusted := at.Query().Get("trusted") != "" ||
 		slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, at.Hostname()) })
@@ -93,7 +93,7 @@ func judgeCache(f *findings, c *phases.Cache, keys []string) {
 	case c.Status != 200:
 		f.warn("cache", ask, "%s answers %d to /nix-cache-info", c.Address, c.Status)
 	case !trusted:
-		f.warn("cache", there(f.host, `echo "extra-trusted-public-keys = NAME:KEY" >>/etc/nix/nix.conf`)+", with the key that its owner names",
+		f.warn("cache", f.there(f.host, `echo "extra-trusted-public-keys = NAME:KEY" >>/etc/nix/nix.conf`)+", with the key that its owner names",
 			"%s answers, but no trusted-public-keys is named after %s: what it has may be refused", c.Address, at.Hostname())
 	default:
 		f.ok("cache", "%s answers, and a key of its name is trusted", c.Address)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,14 +23,22 @@ const lookTimeout = 8 * time.Second
 // fail ends a failure with what failed, what the targets run now, what to type
 // next and where the log is, and returns the exit status.
 func (h *house) fail(ctx context.Context, err error) int {
-	e := explain(err)
-	standing := h.standing(ctx)
-	if h.printer != nil {
-		h.printer.close()
-	}
+	e := h.advice().explain(err)
+	standing := h.standing(ctx, e)
+	h.conclude(e, standing, h.next(err, e))
+	// Whoever reads the last words may stand still; nobody else has to wait for that.
+	h.unclaim()
+	h.closePrinter()
 	red := h.failPaint()
+	if onGitHub() {
+		h.annotate(err, e, standing)
+	}
 	fmt.Fprintf(h.std.err, "%s %s\n", red("rel:"), remote.Clean(e.what))
-	for _, line := range append(e.detail, h.lastOutput(err, e)...) {
+	detail := append(e.detail, h.lastOutput(err, e)...)
+	if plain, ok := h.printer.(*plainPrinter); ok {
+		detail = plain.unseen(detail)
+	}
+	for _, line := range detail {
 		fmt.Fprintf(h.std.err, "         %s\n", remote.Clean(line))
 	}
 	if e.code == exitUsage {
@@ -48,6 +57,42 @@ func (h *house) fail(ctx context.Context, err error) int {
 	return e.code
 }
 
+// conclude records how the run ends, for who reads of it later, and who watches it. Best
+// effort: it may be the journal that the run fails of.
+func (h *house) conclude(e explanation, standing []string, next string) {
+	if h.left == "" {
+		return
+	}
+	ending := machine.Ending{Exit: e.code, Next: remote.Clean(next)}
+	for _, line := range standing {
+		ending.Targets = append(ending.Targets, remote.Clean(line))
+	}
+	ev, err := machine.Leave(h.left, remote.Clean(e.what), ending)
+	if err == nil {
+		ev, err = h.journal.Append(ev)
+	}
+	if err == nil && h.printer != nil {
+		h.printer.event(ev)
+	}
+}
+
+// annotate has GitHub show the failure on the page of the run.
+func (h *house) annotate(err error, e explanation, standing []string) {
+	lines := []string{remote.Clean(e.what)}
+	if e.code != exitUsage {
+		for _, line := range standing {
+			lines = append(lines, "targets: "+remote.Clean(line))
+		}
+		lines = append(lines, "next: "+remote.Clean(h.next(err, e)))
+	}
+	title := "rel"
+	var phase *machine.PhaseError
+	if errors.As(err, &phase) {
+		title = "rel: " + phase.Phase
+	}
+	fmt.Fprintln(asItIs(h.std.err), annotation(title, lines))
+}
+
 // lastOutput repeats what the hosts printed last in the attempt that failed,
 // unless it was refused or the explanation shows it already.
 func (h *house) lastOutput(err error, e explanation) []string {
@@ -59,7 +104,7 @@ func (h *house) lastOutput(err error, e explanation) []string {
 	}
 	h.outputs.mu.Lock()
 	defer h.outputs.mu.Unlock()
-	return h.outputs.tail
+	return h.outputs.tail.texts()
 }
 
 func (h *house) failPaint() func(string) string {
@@ -74,38 +119,71 @@ func (h *house) failPaint() func(string) string {
 func (h *house) next(err error, e explanation) string {
 	var phase *machine.PhaseError
 	if !errors.As(err, &phase) {
-		if e.cure == "" {
-			return "rel log"
+		switch {
+		case e.cure == "" && h.given.command == "init", // there is nothing to have a log
+			e.cure == "" && e.code == exitInterrupted && h.left == "": // nor to go on with
+			return h.advice().typed(h.given.command, "")
+		case e.cure == "":
+			return h.advice().placed("rel log{here}")
 		}
 		return e.cure
 	}
-	resume := "rel resume " + h.work.ID
+	a := h.advice()
+	resume := a.placed("rel resume " + h.work.ID + "{here}")
 	switch {
 	case e.over:
-		return "rel abort " + h.work.ID + "; then rel start, or rel rollback"
+		return a.placed("rel abort " + h.work.ID + "{here}, and then rel start{here}, or rel rollback{here}")
+	case e.cure == "" && e.repeats && h.work.Plan.Release != nil:
+		return a.placed("rel status{here}, which lists the other ways back; or ") + resume + ", if the host was to blame"
+	case e.cure == "" && e.repeats:
+		return a.placed("rel start{here}, once a fix is pushed; or ") + resume + ", if the host was to blame"
 	case e.cure == "":
 		return resume
-	case strings.HasPrefix(e.cure, "rel "):
+	case strings.HasPrefix(e.cure, "rel "), strings.HasPrefix(e.cure, "git push && rel "):
 		return e.cure // another promotion, or other flags: not this one again
+	case e.typed:
+		return e.cure + " && " + resume
 	}
-	return e.cure + "; then " + resume
+	return resume + ", after this: " + e.cure
 }
 
-// logPath is the log of the attempt that failed, or the folder of the logs.
+// logPath is the log of the attempt that failed, where a host printed something in it, or
+// the journal. Before anything is recorded there is neither.
 func (h *house) logPath(err error) string {
 	var phase *machine.PhaseError
 	if h.journal == nil {
 		return ""
 	}
 	if errors.As(err, &phase) && phase.Attempt > 0 {
-		return h.journal.OutputPath(h.work.ID, phase.Phase, phase.Attempt)
+		return firstThere(h.journal.OutputPath(h.work.ID, phase.Phase, phase.Attempt), h.journal.Path())
 	}
-	return h.journal.Path()
+	return firstThere(h.journal.Path())
+}
+
+// firstThere is the first of the files that is there.
+func firstThere(files ...string) string {
+	for _, file := range files {
+		if exists(file) {
+			return file
+		}
+	}
+	return "none: nothing is recorded yet"
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // standing says what each target runs now, as far as it can still be asked.
-func (h *house) standing(ctx context.Context) []string {
+func (h *house) standing(ctx context.Context, e explanation) []string {
 	if h.work == nil || len(h.work.Targets) == 0 {
+		switch {
+		case !h.changes: // nor was anything to be
+			return nil
+		case e.code == exitHeld:
+			return []string{"what the other promotion makes of them; rel status tells"}
+		}
 		return []string{"unchanged; nothing was begun"}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
@@ -125,6 +203,9 @@ func (h *house) runs(ctx context.Context, target phases.Host, history machine.Hi
 		return "was not reached; nothing was changed by this run"
 	}
 	look, err := phases.LookAt(ctx, target, nil, &h.work.Plan, h.work.ID)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Sprintf("was not reached within %s: what it runs is not known; rel status asks it again", lookTimeout)
+	}
 	if err != nil {
 		return "cannot be asked any more: " + remote.Clean(err.Error())
 	}
@@ -132,23 +213,37 @@ func (h *house) runs(ctx context.Context, target phases.Host, history machine.Hi
 	for _, unit := range slices.Sorted(maps.Keys(look.Stale)) {
 		text += "; but " + unit + " runs " + look.Stale[unit]
 	}
-	text += waiting(look)
+	if own := look; look.Pending != "" && !look.Unguarded && promotionID.MatchString(look.Pending) {
+		if look.Pending != h.work.ID { // only its own promotion is told when it goes back
+			own, err = phases.LookAt(ctx, target, nil, &h.work.Plan, look.Pending)
+		}
+		if err == nil && own.Pending == look.Pending {
+			look.Left = own.Left
+		}
+	}
+	text += waiting(look, time.Now())
 	if look.Stuck != "" {
 		text += "; it could not be put back whole: " + look.Stuck
 	}
 	return text
 }
 
-// waiting says that a release waits to be confirmed, and what becomes of it.
-func waiting(look *phases.Look) string {
+// waiting says that a release waits to be confirmed, and what becomes of it when.
+func waiting(look *phases.Look, now time.Time) string {
 	switch {
 	case look.Pending == "":
 		return ""
 	case look.Unguarded:
 		return "; " + look.Pending + " is not confirmed, and nothing takes it back by itself"
+	case look.Left > 0:
+		return fmt.Sprintf("; %s is not confirmed, and goes back by itself at %s, in %s", look.Pending, now.Add(look.Left).Local().Format(time.TimeOnly), look.Left)
 	}
 	return "; " + look.Pending + " is not confirmed, and goes back by itself if it is not in time"
 }
+
+// lastNamed is how many promotions are looked through for the name of a release:
+// one that was made by none of these has long been collected.
+const lastNamed = 256
 
 // nameOf finds the recorded release that all links point into.
 func nameOf(look *phases.Look, plan *phases.Plan, history machine.History) string {
@@ -158,23 +253,52 @@ func nameOf(look *phases.Look, plan *phases.Plan, history machine.History) strin
 			present++
 		}
 	}
-	if present == 0 {
+	// Another rel.toml may ask for other links than the target's own record has.
+	recorded := ""
+	if look.Live != "" {
+		recorded = fmt.Sprintf("%s (%s)", shortOr(look.LiveCommit, "an adopted release"), look.Live)
+	}
+	stands := recorded != "" && asRecorded(look, plan)
+	if present == 0 && !stands {
 		return "no release"
 	}
-	if look.Live != "" && maps.Equal(look.Links, look.Recorded) {
-		return fmt.Sprintf("%s (%s)", shortOr(look.LiveCommit, "an adopted release"), look.Live)
+	if recorded != "" && maps.Equal(look.Links, look.Recorded) {
+		return recorded
 	}
-	// The newest that fits: promotions of one commit share a release.
-	for i := len(history) - 1; i >= 0; i-- {
-		if r := history[i].Release(); r != nil && look.Runs(r) {
-			return fmt.Sprintf("%s (%s)", shortOr(r.Commit, "an adopted release"), history[i].ID)
+	// The newest that fits: promotions of one commit share a release. A journal that
+	// cannot be read has no names.
+	ids, _ := history.Last(lastNamed)
+	for _, id := range slices.Backward(ids) {
+		past, err := history.Find(id)
+		if err != nil || past == nil {
+			continue
 		}
+		if r := past.Release(); r != nil && look.Runs(r) {
+			return fmt.Sprintf("%s (%s)", shortOr(r.Commit, "an adopted release"), id)
+		}
+	}
+	if stands {
+		return recorded
 	}
 	var parts []string
 	for _, a := range plan.Artifacts {
 		parts = append(parts, fmt.Sprintf("%s -> %s", a.Link, orNothing(look.Links[a.Link])))
 	}
+	if recorded != "" {
+		parts = append(parts, "though its own record has "+recorded)
+	}
 	return "no release that the journal knows: " + strings.Join(parts, ", ")
+}
+
+// asRecorded reports whether those links that are asked for and that the target's own
+// record has lead where it says.
+func asRecorded(look *phases.Look, plan *phases.Plan) bool {
+	for _, a := range plan.Artifacts {
+		if want, has := look.Recorded[a.Link]; has && look.Links[a.Link] != want {
+			return false
+		}
+	}
+	return true
 }
 
 func orNothing(s string) string {
@@ -185,19 +309,19 @@ func orNothing(s string) string {
 }
 
 // succeed says what came of a promotion: the result, on stdout.
-func (h *house) succeed(p *phases.Promotion) {
-	var hosts []string
-	for _, t := range p.Targets {
-		hosts = append(hosts, t.Name())
+func (h *house) succeed(p *phases.Promotion) { h.result(p.ID, &p.Plan, &p.Facts) }
+
+func (h *house) result(id string, plan *phases.Plan, facts *phases.Facts) {
+	h.settle()
+	if h.globals.Progress == "json" {
+		return // the last event says it
 	}
-	state := "healthy"
+	state, subject := "healthy", plan.Subject
 	switch {
-	case p.Plan.Adopt:
+	case plan.Adopt:
 		state = "adopted"
-	case p.Facts.Apply.Nothing():
+	case facts.Apply != nil && facts.Apply.Nothing():
 		state = "already live and healthy"
 	}
-	if h.globals.Progress != "json" {
-		fmt.Fprintf(h.std.out, "%s %s on %s: %s\n", p.ID, state, strings.Join(hosts, ", "), p.Release().Subject)
-	}
+	fmt.Fprintf(h.std.out, "%s %s on %s: %s\n", id, state, strings.Join(targetNames(plan), ", "), oneLine(subject))
 }

@@ -38,8 +38,9 @@ type config struct {
 	Copy           copyConfig     `toml:"copy"`
 	Limit          limitsConfig   `toml:"limit"`
 
-	// path is the file it was read from.
-	path string
+	// path is the file it was read from, and places where its keys stand in it.
+	path   string
+	places places
 }
 
 type buildConfig struct {
@@ -71,8 +72,10 @@ type services struct {
 }
 
 type copyConfig struct {
-	// Via is "auto", "direct" or "relay".
+	// Via is "auto", or one of the ways of phases.
 	Via string `toml:"via"`
+	// Cache is the URL of the binary cache for via = "cache".
+	Cache string `toml:"cache"`
 }
 
 // limitsConfig bounds the phases, by their names.
@@ -130,6 +133,8 @@ type configError struct {
 	Path         string
 	Line, Column int
 	Text         string
+	// None says that no file was found.
+	None bool
 }
 
 func (e *configError) Error() string {
@@ -154,8 +159,8 @@ func findConfig(name string) (string, error) {
 			return path, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", &configError{Path: configName, Text: fmt.Sprintf(
-				"there is none in %s or above; name one with --config or REL_CONFIG", from)}
+			return "", &configError{Path: configName, None: true, Text: fmt.Sprintf(
+				"there is none in %s or above; rel init writes one, and --config or REL_CONFIG names another", from)}
 		}
 	}
 }
@@ -179,9 +184,11 @@ func readConfig(name string) (*config, error) {
 	return c, c.validate()
 }
 
+// parseConfig also returns what it read of a file with unknown keys, of which the rest
+// can be looked at.
 func parseConfig(path string, text []byte) (*config, error) {
 	c := &config{
-		path: path, Branch: "main", OnUnhealthy: "revert", Keep: 5, Copy: copyConfig{Via: "auto"},
+		path: path, places: readPlaces(text), Branch: "main", OnUnhealthy: "revert", Keep: 5, Copy: copyConfig{Via: "auto"},
 		Confirm: phases.Duration(2 * time.Minute), Services: services{Settle: phases.Duration(defaultSettle)},
 	}
 	decoder := toml.NewDecoder(strings.NewReader(string(text)))
@@ -191,7 +198,7 @@ func parseConfig(path string, text []byte) (*config, error) {
 	var wrong *toml.DecodeError
 	switch {
 	case errors.As(err, &unknown):
-		return nil, unknownKeys(path, unknown)
+		err = unknownKeys(path, unknown)
 	case errors.As(err, &wrong):
 		line, column := wrong.Position()
 		return nil, &configError{Path: path, Line: line, Column: column, Text: decodeText(wrong)}
@@ -201,7 +208,7 @@ func parseConfig(path string, text []byte) (*config, error) {
 	if c.Manifest == "" {
 		c.Manifest = "/tmp/" + c.App + "-release.env"
 	}
-	return c, nil
+	return c, err
 }
 
 func unknownKeys(path string, unknown *toml.StrictMissingError) error {

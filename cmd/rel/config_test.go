@@ -90,12 +90,12 @@ func TestConfigMistakes(t *testing.T) {
 		{"wrong duration", `app = "choiros"`, "app = \"choiros\"\nconfirm = \"soon\"", []string{"rel.toml:2:", "soon"}},
 		{"no TOML", `app = "choiros"`, `app = "choiros`, []string{"rel.toml:1:"}},
 		{"no app", `app = "choiros"`, ``, []string{"app is missing"}},
-		{"app with a space", `"choiros"`, `"choir os"`, []string{`app = "choir os" is not of the form`}},
+		{"app with a space", `"choiros"`, `"choir os"`, []string{`app = "choir os" is not a name of small letters`}},
 		{"no artifact", "[[artifact]]\nname = \"sandbox\"\nflake = \"./sandbox#sandbox\"\nbinary = \"bin/sandbox\"\nlink = \"/opt/choiros/bin/sandbox\"\n", "",
 			[]string{"there is no [[artifact]]"}},
 		{"relative link", `"/opt/choiros/bin/sandbox"`, `"opt/sandbox"`, []string{`artifact "sandbox".link = "opt/sandbox" is not`}},
 		{"link out of its way", `"/opt/choiros/bin/sandbox"`, `"/opt/../bin/x"`, []string{"absolute path in its shortest form"}},
-		{"link with a substitution", `"/opt/choiros/bin/sandbox"`, `"/opt/$(id)"`, []string{`link = "/opt/$(id)" is not of the form`}},
+		{"link with a substitution", `"/opt/choiros/bin/sandbox"`, `"/opt/$(id)"`, []string{`link = "/opt/$(id)" is not an absolute path of letters`}},
 		{"two artifacts on one link", `[services]`, "[[artifact]]\nname = \"b\"\nflake = \"#b\"\nbinary = \"bin/b\"\nlink = \"/opt/choiros/bin/sandbox\"\n[services]",
 			[]string{`artifact "b": link /opt/choiros/bin/sandbox is that of artifact "sandbox" already`}},
 		{"binary outside", `"bin/sandbox"`, `"../../bin/sh"`, []string{`binary = "../../bin/sh" is not a path within`}},
@@ -172,7 +172,7 @@ func TestFlagsOverride(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := startCmd{Grind: "g", Prod: []string{"choiros-prod", "p2"}, Repo: "/r", GrindRepo: "/gr", Manifest: "/m"}
+	start := scope{Grind: "g", Prod: []string{"choiros-prod", "p2"}, Repo: "/r", GrindRepo: "/gr", Manifest: "/m"}
 	start.override(c)
 	p, err := c.plan()
 	if err != nil {

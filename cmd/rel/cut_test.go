@@ -123,7 +123,7 @@ func TestCut(t *testing.T) {
 
 	third := w.bump(lab.Bump{})
 	w.startAndSignal(rel, syscall.SIGKILL, begins("apply"))
-	w.must(exitOK, "log").mentions(t, "copied, cut in apply")
+	w.must(exitOK, "log").mentions(t, " cut in apply")
 	w.must(exitOK, "resume")
 	if got := steps(w.events(w.newest())); got != "sync-1 verify-1 build-1 copy-1 apply-1 apply-2 health-1" {
 		t.Errorf("the promotion took the steps %s", got)
@@ -162,6 +162,11 @@ func TestUnconfirmed(t *testing.T) {
 	w.bump(lab.Bump{})
 	w.startAndSignal(rel, syscall.SIGKILL, func(ev journal.Event) bool { return ev.State == "applied" })
 	waiting := w.newest()
+	status := w.must(exitOK, "status")
+	status.mentions(t, "choiros-prod  "+waiting+"  ", "applied, and waits to be confirmed until ", "confirmed before it: ")
+	if strings.Contains(status.out, "drift: ") || strings.Contains(status.out, waiting+" is not confirmed") {
+		t.Errorf("status says\n%s", status.out)
+	}
 	w.bump(lab.Bump{})
 	o := w.must(exitRefused, "start")
 	o.closes(t)

@@ -50,8 +50,8 @@ func newCopying(w *world) *copying {
 // copy takes a small path that is new to the target.
 func (c *copying) copy() error {
 	c.w.t.Helper()
-	path := c.w.exec(c.w.BuildHost(), "head -c 20 /dev/urandom >/tmp/copied; nix-store --add /tmp/copied")
-	c.noted, c.Facts.Build = "", &phases.Release{ID: c.ID, Closure: []string{path}}
+	path := c.w.exec(c.w.BuildHost(), "head -c 100000 /dev/urandom >/tmp/copied; nix-store --add /tmp/copied")
+	c.noted, c.Facts.Build = "", &phases.Release{ID: c.ID, Closure: []string{path}, Outputs: []phases.Output{{Artifact: phases.Artifact{Name: "copied", Link: "/copied"}, Path: path}}}
 	return phases.Copy(c.w.t.Context(), c.Promotion)
 }
 
@@ -66,6 +66,7 @@ func TestDirect(t *testing.T) {
 	w.exec("choiros-prod", `printf '%s' "# the team's keys
 $(cat /root/.ssh/authorized_keys)" >/root/.ssh/authorized_keys`)
 	before := w.exec("choiros-prod", keysOf)
+	w.must(exitOK, "plan", "--build") // what is built slowly would go ahead
 	w.must(exitOK, "start").mentions(t, "sent by the build host")
 	for name, sent := range w.past().Facts.Copy.Targets {
 		if sent.Relayed || sent.Bytes == 0 {
@@ -141,7 +142,8 @@ func TestDirectKilled(t *testing.T) {
 	w := newWorld(t, 1)
 	rel := program(t)
 	before := w.exec("choiros-prod", keysOf)
-	w.wrapped("zstd", "sleep 8")
+	w.rewrite(`[build]`, "[copy]\nvia = \"direct\"\n\n[build]")
+	w.wrapped("ssh", "sleep 8") // the key goes as it is used
 	code, _ := w.during(rel, begins("copy"), func(cmd *exec.Cmd) {
 		w.await("choiros-prod", "grep -q rel-one-use /root/.ssh/authorized_keys")
 		w.await(w.BuildHost(), "pgrep -f 'ssh .* receiv[e]'")
@@ -158,7 +160,7 @@ func TestDirectKilled(t *testing.T) {
 	if now := w.exec("choiros-prod", keysOf); now == before {
 		t.Error("it was not killed in the midst of a copy")
 	}
-	w.exec(w.BuildHost(), "rm /run/wrappers/bin/zstd")
+	w.exec(w.BuildHost(), "rm /run/wrappers/bin/ssh")
 	w.must(exitOK, "resume")
 	if now := w.exec("choiros-prod", keysOf); now != before {
 		t.Errorf("the keys on the target are\n%s\nbefore\n%s", now, before)

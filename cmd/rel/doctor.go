@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ const examineTimeout = time.Minute
 func (c *doctorCmd) Run(ctx context.Context, h *house) error {
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
-	operator := &findings{}
+	operator := &findings{advice: h.advice()}
 	groups := []*findings{operator}
 	plan, known := h.inspectOperator(ctx, operator)
 	if known {
@@ -39,12 +40,15 @@ func (c *doctorCmd) Run(ctx context.Context, h *house) error {
 		return context.Cause(ctx)
 	}
 	if c.JSON {
-		if err := writeFindingsJSON(h.std.out, groups); err != nil {
+		if err := writeFindingsJSON(forJSON(h.std.out), groups); err != nil {
 			return err
 		}
 	} else {
 		file, ok := h.std.out.(*os.File)
-		writeFindings(h.std.out, h.paint(ok && term.IsTerminal(int(file.Fd()))), groups)
+		paint := h.paint(ok && term.IsTerminal(int(file.Fd())))
+		if err := atOnce(h.std.out, func(out io.Writer) { writeFindings(out, paint, groups) }); err != nil {
+			return err
+		}
 	}
 	if code := exitOf(groups); code != exitOK {
 		return &exitError{code}
@@ -56,10 +60,10 @@ func (c *doctorCmd) Run(ctx context.Context, h *house) error {
 func (h *house) inspectHosts(ctx context.Context, plan *phases.Plan, operator *findings) []*findings {
 	dialer := h.dialer()
 	dialer.ReadOnly = true
-	build := &examined{host: h.host(dialer, plan.Build), site: plan.Build, builds: true, dialled: make(chan struct{})}
+	build := &examined{host: h.host(dialer, plan.Build), advice: operator.advice, site: plan.Build, builds: true, dialled: make(chan struct{})}
 	all := []*examined{build}
 	for _, site := range plan.Targets {
-		all = append(all, &examined{host: h.host(dialer, site), site: site, dialled: make(chan struct{})})
+		all = append(all, &examined{host: h.host(dialer, site), advice: operator.advice, site: site, dialled: make(chan struct{})})
 	}
 	// A journal that cannot be read has been complained of.
 	head, unread := h.journal.Head()
@@ -88,6 +92,7 @@ func (h *house) inspectHosts(ctx context.Context, plan *phases.Plan, operator *f
 // examined is a host, and what could be learnt of it.
 type examined struct {
 	*host
+	advice advice
 	site   phases.Site
 	builds bool
 	// dialled is closed once it was connected to, or was not: then reached says why.
@@ -170,7 +175,7 @@ func largest(all []*examined) (bytes int64) {
 
 // judge is what there is to be said of the host.
 func (p *examined) judge(plan *phases.Plan, history machine.History, release int64) *findings {
-	f := &findings{host: p.name}
+	f := &findings{host: p.name, advice: p.rooted()}
 	if p.reached != nil {
 		f.failed("reached", p.reached)
 		return f

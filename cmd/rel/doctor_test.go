@@ -126,7 +126,7 @@ func ailments(grind string) []ailment {
 	const repo, prod, state = "/opt/choiros/workspace", "choiros-prod", "/var/lib/rel/choiros"
 	return []ailment{
 		{grind, "git -C " + repo + " checkout -q -b topic", "checkout", failure,
-			"has branch topic checked out, not main", "ssh choiros-grind 'git -C " + repo + " checkout main'", true, ""},
+			"has branch topic checked out, not main", "choiros-grind 'git -C " + repo + " checkout main'", true, ""},
 		{grind, "sed -i 's/ flakes//' /etc/nix/nix.conf", "flakes", warning, "off in nix.conf", "extra-experimental-features = nix-command flakes", true, ""},
 		{grind, "sed -i 's|^substituters.*|substituters = http://canary:hidden@127.0.0.1:1/c|' /etc/nix/nix.conf", "cache", warning,
 			"http://127.0.0.1:1/c does not answer: curl: (7)", "curl -sS -i --max-time 10 http://127.0.0.1:1/c/nix-cache-info", false,
@@ -145,16 +145,16 @@ func ailments(grind string) []ailment {
 		{prod, `echo "restrict $(ssh-keygen -q -t ed25519 -N '' -C x -f /root/k && cut -d' ' -f1,2 /root/k.pub) rel-one-use choiros ` + lost + `" >>/root/.ssh/authorized_keys`,
 			"one-use-keys", warning, lost, "authorized_keys", true, ""},
 		{prod, "ln -sfn '1|" + lost + "|copy|gone|5|2026-01-01T00:00:00Z|SHA256:x|ana@mbp' " + state + "/hold", "hold", warning,
-			"left by promotion " + lost + " of ana@mbp", "rel unlock " + lost + ` -m "its owner is gone"`, true, ""},
+			"left by promotion " + lost + " of ana@mbp", "rel unlock " + lost + " --config ", true, ""},
 		{prod, "touch -d '2 hours ago' " + state + "/releases/.rel-x " + state + "/epoch.new; touch -d '2 hours ago' $(ls -d " + state + "/releases/2*)/new.17.job", "leftovers", warning,
 			"2 files of a script that was cut: " + state + "/epoch.new, ", "rm -f " + state + "/epoch.new ", true, "rm " + state + "/releases/.rel-x"},
 		{prod, "mkdir -p /nix/var/nix/gcroots/rel/choiros/" + lost, "gc-roots", warning, "promotions that are over: " + lost, "rm -r /nix/var/nix/gcroots/rel/choiros/" + lost, true, ""},
 		{prod, "systemd-run --quiet --on-active=1h --unit=rel-guard-choiros-" + lost + "-7 true", "timers", warning, lost,
 			"systemctl stop rel-guard-choiros-" + lost + "-7.timer", true, ""},
-		{"choiros-prod-2", "rm /etc/sudoers.d/rel", "root", failure, "deploy cannot become root with sudo -n", "ssh choiros-prod-2 sudo -n true", false,
+		{"choiros-prod-2", "chown -R root: " + repo, "checkout", failure, "is not all writable for the login user deploy", "sudo chown -R deploy " + repo, true, ""},
+		{"choiros-prod-2", "rm /etc/sudoers.d/rel", "root", failure, "deploy cannot become root with sudo -n", "choiros-prod-2 sudo -n true", false,
 			"echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/rel"},
-		{"choiros-prod-2", "chown -R root: " + repo, "checkout", failure, "git does not trust it", "git config --global --add safe.directory " + repo, true, ""},
-		{"choiros-prod-3", "systemctl stop ssh", "reached", failure, "cannot reach ", "ssh choiros-prod-3", false, "systemctl start ssh"},
+		{"choiros-prod-3", "systemctl stop ssh", "reached", failure, "cannot reach ", " choiros-prod-3 true", false, "systemctl start ssh"},
 	}
 }
 

@@ -14,6 +14,7 @@ func (h *house) promote(ctx context.Context, p *phases.Promotion, start machine.
 	h.claimed(p.ID)
 	start.Rel = h.version
 	err := h.holding(ctx, p, p.Targets, func(ctx context.Context) (*machine.Machine, error) {
+		h.foretell(start.Kind, machine.New)
 		m, err := machine.Open(h.journal, p, start, h.show)
 		if err != nil {
 			return nil, err
@@ -41,14 +42,31 @@ func (h *house) drive(ctx context.Context, m *machine.Machine, p *phases.Promoti
 
 // promotion is a new one whose output goes to the printer and the log files.
 func (h *house) promotion() *phases.Promotion {
-	p := &phases.Promotion{Anchor: h.anchor}
+	p := &phases.Promotion{Anchor: h.anchor, Recall: h.recall, Seen: new(phases.Seen)}
 	h.work = p
 	h.outputs = &outputs{house: h}
 	p.Line = func(host, text string) {
 		h.outputs.line(p.ID, host, text)
 		h.printer.line(host, text)
 	}
+	p.Tick = func(host string, tick phases.Tick) {
+		h.outputs.alive()
+		h.printer.tick(host, tick)
+	}
 	return p
+}
+
+// recall is the release that the journal has of a promotion; nil, where it has none.
+func (h *house) recall(id string) *phases.Release {
+	events, err := h.journal.Events(id)
+	if err != nil || len(events) == 0 {
+		return nil
+	}
+	past, err := machine.Replay(events)
+	if err != nil {
+		return nil
+	}
+	return past.Release()
 }
 
 // show is what the machine shows recorded events to.

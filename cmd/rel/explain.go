@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,10 +40,20 @@ type explanation struct {
 	// promotion. Over says that there is no going on with it.
 	cure string
 	over bool
+	// unknown are the hosts whose keys are not on record: all are recorded at once, before
+	// the rest of the cure.
+	unknown []*remote.HostKeyError
+	// typed says that the cure is a shell's command and nothing else: another can follow it.
+	typed bool
+	// repeats says that going on as it is would only do the same again.
+	repeats bool
 }
 
+// explain is what an error means, for who proposes nothing.
+func explain(err error) explanation { return advice{}.explain(err) }
+
 // explain is the one place that gives errors words, hints and exit statuses.
-func explain(err error) explanation {
+func (a advice) explain(err error) explanation {
 	var (
 		e     explanation
 		phase *machine.PhaseError
@@ -51,7 +63,7 @@ func explain(err error) explanation {
 	var lost *phases.HoldLostError
 	var divided *phases.RevertError
 	if errors.As(err, &lost) && !errors.As(err, &divided) {
-		return explanation{code: exitHeld, what: lost.Error(), cure: "rel status, then rel resume or rel abort"}
+		return explanation{code: exitHeld, what: lost.Error(), cure: a.placed("rel status{here}, then " + strings.TrimSpace("rel resume "+a.id) + "{here} or " + strings.TrimSpace("rel abort "+a.id) + "{here}")}
 	}
 	if errors.As(err, &phase) && phase.Interrupted {
 		return explanation{code: exitInterrupted, what: phase.Phase + ": stopped by the operator"}
@@ -64,12 +76,15 @@ func explain(err error) explanation {
 	}
 	var back *phases.BackError
 	if errors.As(err, &hosts) {
-		e = explainAll(hosts)
+		e = a.explainAll(hosts)
 	} else {
-		e = explainOne(err)
+		e = a.explainOne(err)
 	}
 	if errors.As(err, &back) && !isStuck(err) {
 		e.code = exitReverted
+	}
+	if e.unknown != nil && e.code == exitUnreachable {
+		e.recorded()
 	}
 	if phase != nil {
 		e.what = phase.Phase + " failed: " + e.what
@@ -81,7 +96,23 @@ func explain(err error) explanation {
 	if errors.As(err, &exit) && e.detail == nil {
 		e.detail = exit.Tail
 	}
+	if phase != nil && phase.Phase == "build" && e.code == exitFailed {
+		e.repeats = true // its commit is settled
+	}
 	return e
+}
+
+// recorded has the cure begin with the recording of the keys that are not known.
+func (e *explanation) recorded() {
+	command := recording(e.unknown)
+	switch {
+	case e.cure == "":
+		e.cure, e.typed = command, true
+	case e.typed:
+		e.cure = command + " && " + e.cure
+	default:
+		e.cure = command + ", and after that: " + e.cure
+	}
 }
 
 // isBarred reports whether a host let us in, and let us do nothing.
@@ -102,21 +133,28 @@ func isStuck(err error) bool {
 }
 
 // explainAll explains the failures of several hosts as the gravest of them.
-func explainAll(hosts phases.HostErrors) explanation {
+func (a advice) explainAll(hosts phases.HostErrors) explanation {
 	gravity := map[int]int{exitDamaged: 5, exitPerson: 4, exitUnreachable: 3, exitReverted: 2, exitFailed: 1}
-	all := explainOne(hosts[0])
+	all := a.explainOne(hosts[0])
 	for _, err := range hosts[1:] {
-		e := explainOne(err)
+		e := a.explainOne(err)
 		all.detail = append(all.detail, e.what)
 		all.detail = append(all.detail, e.detail...)
-		if gravity[e.code] > gravity[all.code] {
-			all.code, all.cure = e.code, e.cure
+		if gravity[e.code] > gravity[all.code] || all.unknown != nil && all.cure == "" && e.code == all.code {
+			all.code, all.cure, all.typed, all.repeats = e.code, e.cure, e.typed, e.repeats
 		}
+		all.unknown = append(all.unknown, e.unknown...)
 	}
 	return all
 }
 
-func explainOne(err error) explanation {
+func (a advice) explainOne(err error) explanation {
+	e := a.meaning(err)
+	e.cure = a.placed(e.cure)
+	return e
+}
+
+func (a advice) meaning(err error) explanation {
 	var (
 		refusal   *phases.Refusal
 		apply     *phases.ApplyError
@@ -136,15 +174,15 @@ func explainOne(err error) explanation {
 	case errors.As(err, &revert):
 		return explanation{code: exitPerson, what: err.Error()}
 	case errors.As(err, &held):
-		return explainHeld(held)
+		return a.explainHeld(held)
 	case errors.As(err, &limit):
-		return explanation{code: exitPerson, what: err.Error(), cure: "rel log " + limit.Promotion + ", then rel abort " + limit.Promotion}
+		return explanation{code: exitPerson, what: err.Error(), cure: "rel log " + limit.Promotion + "{here}, then rel abort " + limit.Promotion + "{here}"}
 	case errors.As(err, &silence):
 		return explanation{code: exitUnreachable, what: err.Error(), cure: "limit." + silence.Phase + ".silence in rel.toml, if it may take that long"}
 	case errors.As(err, &refusal):
-		return explainRefusal(refusal)
+		return a.explainRefusal(refusal)
 	case errors.As(err, &apply):
-		return explainApply(apply)
+		return a.explainApply(apply)
 	case errors.As(err, &unhealthy):
 		return explainUnhealthy(unhealthy)
 	case errors.As(err, &confirm) && confirm.Back:
@@ -153,10 +191,13 @@ func explainOne(err error) explanation {
 		return explanation{code: exitPerson, what: err.Error()}
 	case errors.As(err, &refused):
 		return explanation{code: exitRefused, what: err.Error(), cure: refused.Next}
+	case errors.As(err, &id) && len(id.Fits) == 0 && id.isAdopted():
+		return explanation{code: exitUsage, what: err.Error() + " here: what a target adopted is in the journal of whoever adopted it",
+			cure: "rel status{here}, which lists the ways back that the targets know"}
 	case errors.As(err, &id):
-		return explanation{code: exitUsage, what: err.Error(), cure: "rel log"}
+		return explanation{code: exitUsage, what: err.Error(), cure: "rel log{here}"}
 	case errors.As(err, &usage):
-		return explanation{code: exitUsage, what: err.Error(), cure: "rel --help"}
+		return explanation{code: exitUsage, what: err.Error(), cure: strings.Join(strings.Fields("rel "+a.command+" --help"), " ")}
 	case errors.As(err, &config):
 		// There may be several: all of them are shown.
 		first, rest, _ := strings.Cut(err.Error(), "\n")
@@ -166,24 +207,26 @@ func explainOne(err error) explanation {
 		}
 		return e
 	}
-	if e, ok := explainHost(err); ok {
+	if e, ok := a.explainHost(err); ok {
 		return e
 	}
-	return explainJournal(err)
+	return a.explainJournal(err)
 }
 
 // explainHeld says how to get past someone who holds a target.
-func explainHeld(held *phases.HeldError) explanation {
-	unlock := "rel unlock " + held.Holder.Promotion + " -m WHY"
+func (a advice) explainHeld(held *phases.HeldError) explanation {
+	unlock := "rel unlock " + bare(held.Holder.Promotion) + "{here} -m WHY"
 	e := explanation{code: exitHeld, what: held.Error(), cure: unlock}
 	if held.Holder.Alive() {
 		e.detail = []string{"its owner is at work, or died a moment ago: a hold without heartbeats ends by itself after fifteen seconds"}
-		e.cure = "the same with --wait 10m, to wait for it; or, to take it away, " + unlock + " --force"
+		if e.cure = a.wait() + "; or, to take it away, " + unlock + " --force"; a.command == "unlock" {
+			e.cure = a.typed(a.command, "--force") + ", to take it away all the same"
+		}
 	}
 	return e
 }
 
-func explainJournal(err error) explanation {
+func (a advice) explainJournal(err error) explanation {
 	var (
 		busy    *journal.BusyError
 		claimed *journal.ClaimedError
@@ -194,11 +237,18 @@ func explainJournal(err error) explanation {
 		room    *journal.RoomError
 	)
 	e := explanation{code: exitFailed, what: err.Error()}
+	if why := unwritten(err); why != nil {
+		e.what, e.cure = fmt.Sprintf("the output cannot be written: %v", why), "make room where the output goes, and type it again"
+		return e
+	}
 	switch {
 	case errors.As(err, &busy):
 		e.code, e.cure = exitHeld, "try again in a moment"
+		if a.command != "" {
+			e.cure = a.typed(a.command, "") + ", in a moment"
+		}
 	case errors.As(err, &claimed):
-		e.code, e.cure = exitHeld, "wait for it: rel log "+claimed.Holder.Promotion
+		e.code, e.cure = exitHeld, strings.TrimSpace("rel watch "+claimed.Holder.Promotion)+"{here}, to wait for it"
 	case errors.As(err, &damaged):
 		e.code, e.cure = exitDamaged, restore(damaged.Backup, damaged.Path)
 	case errors.As(err, &chain):
@@ -213,18 +263,46 @@ func explainJournal(err error) explanation {
 	return e
 }
 
+// unwritten is why standard output does not take what is written there; nil, if that is not
+// what is wrong.
+func unwritten(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Op == "write" && path.Path == os.Stdout.Name() {
+		return path.Err
+	}
+	return nil
+}
+
 // restore is the command that goes back to a backup of the journal. Without one
 // there is no going on, but for who wants to begin anew.
 func restore(backup, path string) string {
-	if backup != "" {
-		return fmt.Sprintf("cp %s %s", backup, path)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return "name a file in it with --journal or REL_JOURNAL: it is a folder"
 	}
+	if backup != "" {
+		return fmt.Sprintf("cp %s %s", quoted(backup), quoted(path))
+	}
+	const lost = "there is no backup that is whole"
+	if path == "" {
+		return lost
+	}
+	// The folder may have more in it than what rel keeps there.
 	dir := filepath.Dir(path)
-	return fmt.Sprintf("there is no backup that is whole; mv %s %s.damaged, to begin a new history", dir, dir)
+	aside := quoted(filepath.Join(dir, "rel.damaged"))
+	move := "mv"
+	for _, own := range []string{path, path + ".whole", filepath.Join(dir, "backups"), filepath.Join(dir, "logs")} {
+		if _, err := os.Lstat(own); err == nil {
+			move += " " + quoted(own)
+		}
+	}
+	if move == "mv" {
+		return lost
+	}
+	return fmt.Sprintf("mkdir %s && %s %s, to begin a new history: %s", aside, move, aside, lost)
 }
 
 // explainHost is for hosts that cannot be reached or do not let us in.
-func explainHost(err error) (explanation, bool) {
+func (a advice) explainHost(err error) (explanation, bool) {
 	var (
 		dial   *remote.DialError
 		auth   *remote.AuthError
@@ -233,6 +311,7 @@ func explainHost(err error) (explanation, bool) {
 		lost   *remote.LostError
 		sudo   *remote.SudoError
 		shell  *remote.ShellError
+		head   *remote.HeadError
 
 		forward *remote.ForwardError
 	)
@@ -245,17 +324,20 @@ func explainHost(err error) (explanation, bool) {
 		e.detail = []string{`the checks that are from = "target" go through its sshd`}
 		e.cure = "AllowTcpForwarding local in its sshd_config; or from = \"operator\""
 	case errors.As(err, &auth):
-		return explainAuth(auth), true
+		return a.explainAuth(auth), true
 	case errors.As(err, &key):
 		return explainHostKey(key), true
 	case errors.As(err, &dial):
-		e.cure = "ssh " + dial.Host
+		e.cure, e.typed = a.ssh("", dial.Host)+" true", true
 	case errors.As(err, &config):
-		e.cure = "ssh -G " + config.Host
+		e.cure, e.typed = a.ssh("-G ", config.Host), true
 	case errors.As(err, &shell):
-		e.cure = "ssh " + shell.Host + " /bin/sh -c true"
+		e.cure, e.typed = a.ssh("", shell.Host)+" /bin/sh -c true", true
+	case errors.As(err, &head):
+		e.code = exitRefused
+		e.cure = "coreutils on " + head.Host + ", before busybox in the PATH of whoever logs in: apk add coreutils findutils util-linux"
 	case errors.As(err, &sudo):
-		return explainSudo(sudo), true
+		return a.explainSudo(sudo), true
 	case errors.As(err, &lost):
 	default:
 		return e, false
@@ -264,8 +346,8 @@ func explainHost(err error) (explanation, bool) {
 }
 
 // explainSudo says how the login user becomes root.
-func explainSudo(sudo *remote.SudoError) explanation {
-	e := explanation{code: exitRefused, what: sudo.Error(), cure: "ssh " + sudo.Host + " " + sudo.By + " true"}
+func (a advice) explainSudo(sudo *remote.SudoError) explanation {
+	e := explanation{code: exitRefused, what: sudo.Error(), cure: a.ssh("", sudo.Host) + " " + sudo.By + " true", typed: true}
 	name, _, _ := strings.Cut(sudo.By, " ")
 	switch {
 	case strings.Contains(sudo.Said, "must have a tty"):
@@ -276,9 +358,14 @@ func explainSudo(sudo *remote.SudoError) explanation {
 		e.detail = []string{"a polkit rule there has to let " + sudo.User + " manage units without being asked"}
 	case name != "sudo":
 	case sudo.Err != nil:
-		e.detail = append(nopasswd(sudo.User), "or run rel where there is a terminal")
+		// What is proposed otherwise, sudo over ssh, has no terminal either.
+		e.detail = nopasswd(sudo.User)
+		e.cure, e.typed = a.typed(a.command, "")+", and the password when it is asked for", false
+		if errors.Is(sudo.Err, errNobodyThere) {
+			e.cure = a.typed(a.command, "") + ", where there is a terminal to ask for the password on"
+		}
 	case sudo.Asked:
-		e.cure = "try again, with the right password; ssh -t " + sudo.Host + " sudo -k true"
+		e.cure, e.typed = a.ssh("-t ", sudo.Host)+" sudo -k true, and then again with the right password", false
 	default:
 		e.detail = append(nopasswd(sudo.User), `or have rel ask for the password: become_password = "ask" in rel.toml`)
 	}
@@ -291,32 +378,33 @@ func nopasswd(user string) []string {
 		"on NixOS: security.sudo.extraRules"}
 }
 
-func explainApply(a *phases.ApplyError) explanation {
-	e := explanation{code: exitReverted, what: a.Error()}
-	switch a.Outcome.Result {
+func (a advice) explainApply(apply *phases.ApplyError) explanation {
+	e := explanation{code: exitReverted, what: apply.Error(), repeats: true}
+	switch apply.Outcome.Result {
 	case "refused":
-		e.code = exitRefused
-		if strings.Contains(a.Outcome.Text, "has taken this target over") {
+		e.code, e.repeats = exitRefused, false
+		if strings.Contains(apply.Outcome.Text, "has taken this target over") {
 			e.code = exitHeld
 		}
 		// What verify saw is on record, and verify is done.
-		e.over = strings.Contains(a.Outcome.Text, " since verify")
-		if path, _, damaged := strings.Cut(a.Outcome.Text, " is damaged in the store"); damaged {
-			e.cure = fmt.Sprintf("look after the disk, then ssh %s nix-store --delete --ignore-liveness %s", a.Host, path)
+		e.over = strings.Contains(apply.Outcome.Text, " since verify")
+		if path, _, damaged := strings.Cut(apply.Outcome.Text, " is damaged in the store"); damaged {
+			e.detail = []string{"look after the disk there"}
+			e.cure, e.typed = a.rootThere(apply.Host, "nix-store --delete --ignore-liveness "+bare(path)), true
 		}
 	case "stuck":
-		e.code = exitPerson
-		if a.Outcome.Unit != "" {
-			e.cure = fmt.Sprintf("ssh %s journalctl -u %s", a.Host, a.Outcome.Unit)
+		e.code, e.repeats = exitPerson, false
+		if apply.Outcome.Unit != "" {
+			e.cure, e.typed = a.rootThere(apply.Host, "journalctl -u "+bare(apply.Outcome.Unit)), true
 		}
 	}
 	return e
 }
 
 func explainUnhealthy(u *phases.UnhealthyError) explanation {
-	e := explanation{code: exitReverted}
+	e := explanation{code: exitReverted, repeats: true}
 	if u.Kept {
-		e.code = exitPerson
+		e.code, e.repeats = exitPerson, false
 	}
 	for _, r := range u.Results {
 		switch {

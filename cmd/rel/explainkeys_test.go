@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
 )
 
@@ -70,23 +71,63 @@ func TestExplainForward(t *testing.T) {
 	}
 }
 
-// The line to run really records the key, whatever the file's end is and its name.
+// The line to run really records the key, and no empty line, whatever the file's end is and
+// its name.
 func TestExplainNewHostKey(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "known hosts")
-	if err := os.WriteFile(file, []byte("# no end"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	const line = "[10.0.0.2]:2222 ssh-rsa AAAA"
-	e := explain(&remote.HostKeyError{Host: "prod", Type: "ssh-rsa", Got: "SHA256:x", File: file, Line: line})
-	if out, err := exec.Command("sh", "-c", e.cure).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v %s", e.cure, err, out)
+	for before, want := range map[string]string{"# no end": "# no end\n", "# an end\n": "# an end\n", "": ""} {
+		file := filepath.Join(t.TempDir(), "known hosts")
+		if err := os.WriteFile(file, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e := explain(&remote.HostKeyError{Host: "prod", Type: "ssh-rsa", Got: "SHA256:x", File: file, Line: line})
+		if text := recordedBy(t, e.cure, file); text != want+line+"\n" {
+			t.Errorf("%s: %q", e.cure, text)
+		}
+		if text := strings.Join(e.detail, "\n"); !strings.Contains(text, "ssh_host_rsa_key.pub; if it is the same, record it") {
+			t.Errorf("it says %q", text)
+		}
+	}
+}
+
+// recordedBy is what a file has once a command was run.
+func recordedBy(t *testing.T, command, file string) string {
+	t.Helper()
+	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v %s", command, err, out)
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || string(text) != "# no end\n"+line+"\n" {
-		t.Errorf("%s: %q, %v", e.cure, text, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if text := strings.Join(e.detail, "\n"); !strings.Contains(text, "ssh_host_rsa_key.pub") {
-		t.Errorf("it says %q", text)
+	return string(text)
+}
+
+// Of several hosts all the unknown keys are recorded in one round, each once; what else
+// there is to do comes after that.
+func TestExplainNewHostKeys(t *testing.T) {
+	dir := t.TempDir()
+	key := func(file, line string) error {
+		return &remote.HostKeyError{Host: "prod", Type: "ssh-rsa", Got: "SHA256:x", File: filepath.Join(dir, file), Line: line}
+	}
+	away := &remote.DialError{Host: "away", Err: os.ErrDeadlineExceeded}
+	for name, c := range map[string]struct {
+		hosts phases.HostErrors
+		then  bool
+	}{
+		"new":     {phases.HostErrors{key("new", "a"), key("new", "b"), key("new", "a")}, false},
+		"last":    {phases.HostErrors{away, key("last", "a"), key("last", "b")}, true},
+		"between": {phases.HostErrors{key("between", "a"), away, key("between", "b")}, true},
+		"apart":   {phases.HostErrors{key("other", "x"), key("apart", "a"), key("apart", "b")}, false},
+	} {
+		e := explain(c.hosts)
+		command, then := strings.CutSuffix(e.cure, " && ssh away true")
+		if text := recordedBy(t, command, filepath.Join(dir, name)); text != "a\nb\n" || then != c.then || e.code != exitUnreachable {
+			t.Errorf("%s: %s: %q, exit %d", name, e.cure, text, e.code)
+		}
+	}
+	if text := recordedBy(t, "true", filepath.Join(dir, "other")); text != "x\n" {
+		t.Errorf("in another file: %q", text)
 	}
 }
 

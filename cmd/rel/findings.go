@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,11 +39,12 @@ type finding struct {
 // findings are those of one host, in the order in which they are shown.
 type findings struct {
 	host string
+	advice
 	list []finding
 }
 
 func (f *findings) add(check string, how condition, code int, cure, format string, args ...any) {
-	f.list = append(f.list, finding{f.host, check, how, oneLine(fmt.Sprintf(format, args...)), oneLine(cure), code})
+	f.list = append(f.list, finding{f.host, check, how, oneLine(fmt.Sprintf(format, args...)), oneLine(f.placed(cure)), code})
 }
 
 // oneLine is a text that may come from a host as it can be shown.
@@ -70,11 +72,13 @@ func (f *findings) fail(check, cure, format string, args ...any) {
 // refused says a refusal in the words that `rel start` has for it. As says how the
 // login becomes root, for a cure that root has to type.
 func (f *findings) refused(r *phases.Refusal, as string) {
-	f.explained(checkOf[r.Reason], asRoot(explainRefusal(r), r, as))
+	a := f.advice
+	a.become = map[string]string{f.host: as}
+	f.explained(checkOf[r.Reason], a.explainRefusal(r))
 }
 
 // failed says of an error what `rel start` would.
-func (f *findings) failed(check string, err error) { f.explained(check, explain(err)) }
+func (f *findings) failed(check string, err error) { f.explained(check, f.explain(err)) }
 
 func (f *findings) explained(check string, e explanation) {
 	text := strings.TrimPrefix(e.what, f.host+": ")
@@ -82,7 +86,7 @@ func (f *findings) explained(check string, e explanation) {
 		text += ": " + strings.Join(e.detail, "; ")
 	}
 	if e.cure == "" && f.host != "" {
-		e.cure = "ssh " + f.host
+		e.cure = f.ssh("", f.host)
 	}
 	code := e.code
 	if !slices.Contains(gravity, code) {
@@ -94,17 +98,9 @@ func (f *findings) explained(check string, e explanation) {
 // checkOf is under which word a refusal is found.
 var checkOf = map[phases.Reason]string{
 	phases.NoCheckout: "checkout", phases.NotOurs: "checkout", phases.Dirty: "checkout", phases.Diverged: "checkout",
-	phases.WrongBranch: "checkout", phases.NoNix: "nix", phases.NotRoot: "root", phases.NoRoom: "room",
+	phases.WrongBranch: "checkout", phases.ReadOnly: "checkout", phases.NoNix: "nix", phases.NotRoot: "root", phases.NoRoom: "room",
 	phases.NoUnit: "units", phases.NoSystemd: "units", phases.Occupied: "links", phases.NoFolder: "links",
 	phases.Drift: "links", phases.Unconfirmed: "unconfirmed",
-}
-
-// asRoot has the cures that only root can type say so.
-func asRoot(e explanation, r *phases.Refusal, as string) explanation {
-	if as != "" && (r.Reason == phases.Occupied || r.Reason == phases.NoFolder) {
-		e.cure = strings.Replace(e.cure, " '", " '"+as+" ", 1)
-	}
-	return e
 }
 
 // has reports whether something is wrong with a check.
@@ -132,6 +128,12 @@ func exitOf(groups []*findings) int {
 	return gravity[worst]
 }
 
+// findingsJSON is the document that `rel doctor --json` prints.
+type findingsJSON struct {
+	Schema   int       `json:"schema"`
+	Findings []finding `json:"findings"`
+}
+
 // writeFindingsJSON prints one document.
 func writeFindingsJSON(out io.Writer, groups []*findings) error {
 	all := []finding{}
@@ -141,10 +143,7 @@ func writeFindingsJSON(out io.Writer, groups []*findings) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(struct {
-		Schema   int       `json:"schema"`
-		Findings []finding `json:"findings"`
-	}{1, all})
+	return encoder.Encode(findingsJSON{jsonSchema, all})
 }
 
 // marks go before a finding, with their colours.
@@ -175,12 +174,13 @@ func writeFindings(out io.Writer, paint paint, groups []*findings) {
 			}
 		}
 	}
-	fmt.Fprintf(out, "%s, %s, %d ok\n", counted(count[failure], "failure"), counted(count[warning], "warning"), count[isOK])
+	fmt.Fprintf(out, "%s, %s, %d ok\n", phases.CountText(count[failure], "failure"), phases.CountText(count[warning], "warning"), count[isOK])
 }
 
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+// atOnce writes a text in one go, so that whether it got there is known.
+func atOnce(out io.Writer, write func(io.Writer)) error {
+	var b bytes.Buffer
+	write(&b)
+	_, err := out.Write(b.Bytes())
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -45,10 +46,38 @@ var fulls = []full{
 func TestFull(t *testing.T) {
 	w := newWorld(t, 1)
 	w.must(exitOK, "start")
+	w.fullOutput()
 	w.rewrite(`confirm      = "60s"`, `confirm = "10s"`)
 	for _, f := range sampled(4, fulls) {
 		t.Run(f.on+" "+f.folder+" "+f.at, func(t *testing.T) { f.try(t, w) })
 	}
+}
+
+// fullOutput has what each command says go to a disk that is full. What only tells says
+// that it could not; of a promotion the exit status tells.
+func (w *world) fullOutput() {
+	w.t.Helper()
+	disk, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer disk.Close()
+	check := w.unchanged()
+	for _, command := range []string{"log", "log --json", "log " + w.newest(), "log --json " + w.newest(), "log --manifest " + w.newest(),
+		"log --output build " + w.newest(), "status", "status --json", "doctor", "doctor --json", "plan", "plan --json", "config --json", "start"} {
+		cmd := exec.CommandContext(w.t.Context(), program(w.t), append(strings.Fields(command), "--config", w.config, "--journal", w.journal, "--ssh-config", w.SSHConfigPath())...)
+		var said syncBuffer
+		cmd.Stdout, cmd.Stderr = disk, &said
+		_ = cmd.Run()
+		want, word := exitFailed, "rel: the output cannot be written: no space left on device"
+		if command == "start" {
+			want, word = exitOK, ""
+		}
+		if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(said.String(), word) {
+			w.t.Errorf("rel %s, on a full disk: exit %d\n%s", command, code, said.String())
+		}
+	}
+	check()
 }
 
 func (f *full) try(t *testing.T, w *world) {

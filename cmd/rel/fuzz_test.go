@@ -44,6 +44,7 @@ func FuzzConfig(f *testing.F) {
 			t.Fatal(err)
 		}
 		checkRows(t, p)
+		checkShown(t, c)
 		if len(planDifferences(p, p)) > 0 || len(p.Targets) == 0 || len(p.Artifacts) == 0 || p.Keep < 1 {
 			t.Errorf("the plan is %+v", p)
 		}

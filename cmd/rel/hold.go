@@ -75,6 +75,7 @@ func isFree(ctx context.Context, p *phases.Promotion, name string) bool {
 
 // claimPatiently is claim, but waits for another run on this machine.
 func (h *house) claimPatiently(ctx context.Context, w waits) error {
+	h.changes = true
 	err := h.claim()
 	var claimed *journal.ClaimedError
 	if w.Wait == 0 || !errors.As(err, &claimed) {
@@ -108,12 +109,16 @@ func (h *house) holding(ctx context.Context, p *phases.Promotion, targets []phas
 	h.hold.Store(hold)
 	ctx, stop := hold.Keep(ctx)
 	m, err := fn(ctx)
-	stop()
 	state := ""
 	if m != nil {
 		state = m.State()
 	}
-	hold.Release(ctx, state)
+	if m != nil && err != nil {
+		h.left = p.ID
+	}
+	hold.Release(ctx, state, state == machine.Healthy && !p.Plan.Adopt)
+	// What it still waits for is cut off with the connections.
+	h.beats = append(h.beats, stop())
 	return err
 }
 

@@ -95,11 +95,19 @@ func (h *host) connect(ctx context.Context) (*remote.Host, error) {
 	}
 	open.Become = h.become
 	h.open.Store(open)
+	// Shells are there by the time that the first script is. What a connection of its
+	// own is for runs as root.
+	if !h.again {
+		open.Stand(false)
+	}
 	if h.tried {
+		open.Stand(true)
 		return open, nil
 	}
 	// Before anything: who cannot become root should not be told so half-way.
-	err = open.TryBecome(ctx)
+	if err = open.TryBecome(ctx); err == nil {
+		open.Stand(true)
+	}
 	var lost *remote.LostError
 	h.tried = !errors.As(err, &lost)
 	return open, err
@@ -135,14 +143,29 @@ func (h *host) through(ctx context.Context, harmless bool, fn func(*remote.Host)
 }
 
 func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error) {
+	open, err := h.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Lasts && open.FewSessions() {
+		own, err := h.Redial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer own.Close()
+		s.Lasts = false
+		return own.Run(ctx, s)
+	}
 	raw := h.raw(h.name)
 	defer raw.Close()
-	script := remote.Script{Name: s.Name, Code: s.Code, Env: s.Env, Root: s.Root, Stdin: s.Stdin, Stdout: s.Stdout, Line: s.Line, Raw: raw}
+	script := remote.Script{Name: deed(s.Name), Code: s.Code, Parts: phases.Parts(s.Code), Env: s.Env, Root: s.Root, Stdin: s.Stdin, Stdout: s.Stdout, Bytes: s.Bytes, Line: s.Line,
+		Raw: raw, Decode: s.Decode, Lasts: s.Lasts}
 	if s.Loan != nil {
 		script.Loan = s.Loan.(*remote.Loan)
 	}
+	// What may be sent again is not read but once.
 	var input []byte
-	if s.Reads && s.Stdin != nil {
+	if s.Stdin != nil && (s.Reads || !script.Alone()) {
 		if input, err = io.ReadAll(s.Stdin); err != nil {
 			return nil, err
 		}
@@ -155,6 +178,17 @@ func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error)
 		return err
 	})
 	return out, err
+}
+
+// Uplink is how far the host is, and how much a second can be sent there; zero for what
+// could not be learned.
+func (h *host) Uplink(ctx context.Context) (rtt time.Duration, bytesPerSecond float64) {
+	open, err := h.connect(ctx)
+	if err != nil {
+		return 0, 0
+	}
+	rtt, bytesPerSecond, _ = open.Measure(ctx)
+	return rtt, bytesPerSecond
 }
 
 func (h *host) Upload(ctx context.Context, path string, data []byte, mode uint32) error {
@@ -186,6 +220,12 @@ func (h *host) Redial(ctx context.Context) (phases.Connection, error) {
 
 // connected reports whether the host was reached in this run.
 func (h *host) connected() bool { return h.open.Load() != nil }
+
+// Reached reports whether there is a connection at this moment.
+func (h *host) Reached() bool {
+	open := h.open.Load()
+	return open != nil && !open.Closed()
+}
 
 func (h *host) key() string {
 	if open := h.open.Load(); open != nil {

@@ -40,7 +40,7 @@ func TestHostilePromotion(t *testing.T) {
 			s.grind.noise.Store(&flood)
 			all := func(_ string, to io.Writer) { _, _ = io.WriteString(to, strings.Join(noises, "\n")+"\n") }
 			s.prod.noise.Store(&all)
-			cmd := exec.CommandContext(t.Context(), program(t), append(slices.Clone(s.flags), "start", "--color=never")...)
+			cmd := exec.CommandContext(t.Context(), program(t), append(slices.Clone(s.flags), "start", "--yes", "--color=never")...)
 			code, screen, most := onTerminal(t, cmd)
 			if want := map[int]int{next: exitOK, sick: exitReverted}[story]; code != want {
 				t.Errorf("exit %d, want %d\n%q", code, want, screen)

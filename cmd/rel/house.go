@@ -19,13 +19,19 @@ import (
 // house is one run of rel: the rooms, put together as a command needs them.
 type house struct {
 	globals *globals
+	// given is what this run was started with.
+	given   given
 	std     stdio
 	version string
 
 	config  *config
 	journal *journal.Journal
 	printer printer
-	hosts   []*host
+	// said is what the printer writes to.
+	said  *outlet
+	hosts []*host
+	// changes says that the command is one that changes targets.
+	changes bool
 	// claimed names the promotion that the app is claimed for; release ends
 	// the claim.
 	claimed func(promotion string)
@@ -33,9 +39,17 @@ type house struct {
 	outputs *outputs
 	// hold is the right to change the targets, while there is one.
 	hold atomic.Pointer[phases.Hold]
+	// beats wait for the heartbeats of holds that were let go.
+	beats []func()
 	// work is the promotion at work, for the words that end a failure.
 	work *phases.Promotion
+	// left names the promotion that this run has recorded, and failed in.
+	left string
 	desk desk
+	// deaf ends the heed that is paid to signals; nil as long as none is.
+	deaf func()
+	// agreed is the commit that the operator has said yes to.
+	agreed string
 }
 
 // open reads the configuration and finds the journal.
@@ -88,14 +102,14 @@ func (h *house) claim() error {
 // app, and reads what happened.
 func (h *house) begin(ctx context.Context, w waits) (machine.History, error) {
 	if err := h.openJournal(); err != nil {
-		return nil, err
+		return machine.History{}, err
 	}
 	if err := h.claimPatiently(ctx, w); err != nil {
-		return nil, err
+		return machine.History{}, err
 	}
 	history, err := h.history()
 	if err != nil {
-		return nil, err
+		return machine.History{}, err
 	}
 	return history, h.openPrinter()
 }
@@ -112,21 +126,9 @@ func operatorName() string {
 	return strings.Join(strings.Fields(remote.Clean(name+"@"+host)), " ")
 }
 
-// history reads all promotions.
+// history reads what happened, as far back as matters.
 func (h *house) history() (machine.History, error) {
-	lists, err := h.journal.Histories(0)
-	if err != nil {
-		return nil, err
-	}
-	var pasts []*machine.Past
-	for _, events := range lists {
-		past, err := machine.Replay(events)
-		if err != nil {
-			return nil, err
-		}
-		pasts = append(pasts, past)
-	}
-	return machine.NewHistory(pasts), nil
+	return machine.Recall(h.journal)
 }
 
 // dialer opens connections as the operator's ssh would.
@@ -134,8 +136,8 @@ func (h *house) dialer() *remote.Dialer {
 	return &remote.Dialer{ConfigFile: h.globals.SSHConfig, Ask: h.asker(), Tell: h.insist}
 }
 
-// insist tells also who wants to be told nothing: whose key is new, or that one is to be
-// touched.
+// insist tells also who wants to be told nothing: whose key is new, that one is to be
+// touched, or what a question is about.
 func (h *house) insist(text string) {
 	if _, quiet := h.printer.(quietPrinter); quiet {
 		fmt.Fprintln(h.std.err, text)
@@ -155,15 +157,23 @@ func (h *house) tell(text string) {
 
 // close ends what is open. Nothing of a promotion is lost by it.
 func (h *house) close() {
-	if h.printer != nil {
-		h.printer.close()
-	}
+	h.forgetSignals()
+	h.closePrinter()
 	h.restoreTerminal()
 	for _, host := range h.hosts {
 		host.Close()
 	}
+	for _, wait := range h.beats {
+		wait()
+	}
+	h.unclaim()
+}
+
+// unclaim leaves the app to the next run.
+func (h *house) unclaim() {
 	if h.release != nil {
 		h.release()
+		h.release = nil
 	}
 }
 

@@ -17,13 +17,18 @@ const module = "choir.chat/rel"
 // arrows are the imports that the rooms may have of one another, and no more:
 // see ARCHITECTURE in the README.
 var arrows = map[string][]string{
-	"cmd/rel":     {"journal", "machine", "phases", "remote"},
-	"cmd/rel-lab": {"remote/lab"},
-	"machine":     {"journal", "phases"},
-	"journal":     nil,
-	"phases":      nil,
-	"remote":      nil,
-	"remote/lab":  nil,
+	"cmd/rel":              {"journal", "machine", "phases", "remote"},
+	"cmd/rel-lab":          {"remote/lab"},
+	"cmd/rel-dist":         nil,
+	"cmd/rel-bench":        {"journal", "remote/lab", "remote/lab/link"},
+	"machine":              {"journal", "phases"},
+	"journal":              nil,
+	"phases":               {"phases/serve"},
+	"remote":               nil,
+	"remote/lab":           {"remote/lab/link"},
+	"remote/lab/link":      nil,
+	"phases/serve/nixtest": nil,
+	"phases/serve":         nil,
 }
 
 func goList(t *testing.T, args ...string) []string {
@@ -149,7 +154,9 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"--help"}, exitOK, "130  interrupted; can be resumed"},
 		{[]string{"--version"}, exitOK, "devel"},
-		{[]string{"strat"}, exitUsage, "did you mean rel start?"},
+		{[]string{"start", "--wait", "10"}, exitUsage, "rel: --wait: \"10\" is not a duration such as 90s or 10m\n"},
+		{[]string{"strat"}, exitUsage, "rel: unexpected argument strat\ndid you mean rel start?\n"},
+		{[]string{"stat"}, exitUsage, "rel: unexpected argument stat\ndid you mean rel status?\n"},
 		{nil, exitUsage, "expected one of"},
 		{[]string{"log", "--progress=loud"}, exitUsage, "--progress"},
 		{[]string{"abort"}, exitUsage, "<id>"},

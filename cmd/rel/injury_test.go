@@ -10,7 +10,7 @@ import (
 
 const (
 	// holeTime is how long a black hole lasts: longer than the keepalives wait.
-	holeTime = 25 * time.Second
+	holeTime = 32 * time.Second
 	// sshdTime is how long sshd is away.
 	sshdTime = 2 * time.Second
 )

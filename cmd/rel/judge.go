@@ -13,13 +13,16 @@ import (
 // becomes is how the login there becomes root; nothing if it is root's.
 func (p *examined) becomes() string { return cmp.Or(p.site.Become, p.site.BecomeCommand) }
 
-// rootThere is one that only root can type there.
-func (p *examined) rootThere(command string) string {
-	if become := p.becomes(); become != "" {
-		command = become + " " + command
-	}
-	return there(p.name, command)
+// rooted is the advice for who becomes root there as that login does.
+func (p *examined) rooted() advice {
+	a := p.advice
+	a.become = map[string]string{p.name: p.becomes()}
+	a.asks = map[string]bool{p.name: p.site.BecomePassword == askPassword}
+	return a
 }
+
+// rootThere is one that only root can type there.
+func (p *examined) rootThere(command string) string { return p.rooted().rootThere(p.name, command) }
 
 func judgeLogin(f *findings, l login) {
 	f.ok("reached", "%s", l.address)
@@ -31,7 +34,12 @@ func judgeLogin(f *findings, l login) {
 func (p *examined) judgeInspection(f *findings, plan *phases.Plan, release int64) {
 	i := p.inspection
 	if len(i.Lacks) > 0 {
-		f.fail("commands", there(p.name, "command -v "+strings.Join(i.Lacks, " ")), "there is no %s", strings.Join(i.Lacks, ", "))
+		var names []string
+		for _, lack := range i.Lacks {
+			name, _, _ := strings.Cut(lack, " ") // "flock of util-linux"
+			names = append(names, name)
+		}
+		f.fail("commands", p.advice.there(p.name, "command -v "+strings.Join(names, " ")), "there is no %s", strings.Join(i.Lacks, ", "))
 	} else {
 		f.ok("commands", "the login shell runs /bin/sh, which finds what rel needs")
 	}
@@ -49,7 +57,7 @@ func (p *examined) judgeInspection(f *findings, plan *phases.Plan, release int64
 		judgeStore(f, full, i.Free["/nix/store"], release)
 	}
 	if i.Checkout != nil {
-		judgeCheckout(f, i.Checkout, plan.Branch)
+		judgeCheckout(f, i.Checkout, plan.Branch, p.becomes())
 	} else {
 		f.ok("checkout", "there is to be none")
 	}
@@ -63,7 +71,7 @@ func judgeStore(f *findings, refused []*phases.Refusal, free, release int64) {
 	switch {
 	case slices.ContainsFunc(refused, func(r *phases.Refusal) bool { return r.Thing == "/nix/store" }):
 	case free < release:
-		f.warn("room", there(f.host, "nix-collect-garbage"), "%d MiB free in /nix/store; the live release has %d MiB, and one that shares nothing with it would not fit",
+		f.warn("room", f.there(f.host, "nix-collect-garbage"), "%d MiB free in /nix/store; the live release has %d MiB, and one that shares nothing with it would not fit",
 			free>>20, release>>20)
 	case release == 0:
 		f.ok("room", "%d MiB free in /nix/store", free>>20)
@@ -72,15 +80,15 @@ func judgeStore(f *findings, refused []*phases.Refusal, free, release int64) {
 	}
 }
 
-func judgeCheckout(f *findings, c *phases.Checkout, branch string) {
+func judgeCheckout(f *findings, c *phases.Checkout, branch, as string) {
 	for _, r := range c.Refusals {
-		f.refused(r, "")
+		f.refused(r, as)
 	}
 	if !f.has("checkout") {
 		f.ok("checkout", "%s at %s on %s, clean", c.Repo, phases.Short(c.Head), branch)
 	}
 	origin := orNothing(c.Origin)
-	list := there(f.host, "git -C "+c.Repo+" ls-remote origin")
+	list := f.there(f.host, "git -C "+c.Repo+" ls-remote origin")
 	switch {
 	case c.Head == "": // there is no checkout to ask
 	case c.Unreached != "":
@@ -112,7 +120,7 @@ func (p *examined) judgeLook(f *findings, plan *phases.Plan, history machine.His
 	}
 	judgeStore(f, refused, l.Free, release)
 	if !f.has("units") && l.Systemd {
-		f.ok("units", "systemd runs, and knows %s", counted(len(plan.Restart), "unit"))
+		f.ok("units", "systemd runs, and knows %s", phases.CountText(len(plan.Restart), "unit"))
 	}
 	if !f.has("links") {
 		f.ok("links", "%d of %d are there, and their folders", len(l.Links), len(plan.Artifacts))
@@ -128,14 +136,14 @@ func (p *examined) judgeLive(f *findings, plan *phases.Plan, history machine.His
 	case l.Live != "":
 		f.ok("live", "%s, commit %s, since %s, by %s", l.Live, shortOr(l.LiveCommit, "unknown"), utc(l.Since), orNothing(l.By))
 	case !l.Known && len(l.Links) > 0:
-		f.warn("live", "rel adopt", "the links point at something that rel has no record of: no rollback could come back to it")
+		f.warn("live", "rel adopt{here}", "the links point at something that rel has no record of: no rollback could come back to it")
 	default:
 		f.ok("live", "nothing yet")
 	}
-	s := targetStatus{Live: l.Live, Drift: drift(l, plan)}
+	s := targetStatus{Live: l.Live, Drift: drift(l, plan, false)}
 	s.compare(history)
 	for _, way := range s.Drift {
-		f.warn("drift", "rel status, then rel start --force", "%s", way)
+		f.warn("drift", "rel status{here}, then "+straighten(l), "%s", way)
 	}
 	for _, note := range s.Notes {
 		f.ok("drift", "%s", note)
@@ -153,10 +161,10 @@ func judgeHold(f *findings, h *phases.Holder) {
 	case h == nil:
 		f.ok("hold", "nobody holds it")
 	case h.Alive():
-		f.warn("hold", "wait for it: rel start --wait 10m", "held by %s", h)
+		f.warn("hold", f.wait(), "held by %s", h)
 	case promotionID.MatchString(h.Promotion):
-		f.warn("hold", "rel unlock "+h.Promotion+` -m "its owner is gone"`, "left by %s; whoever comes next takes it over", h)
+		f.warn("hold", "rel unlock "+h.Promotion+`{here} -m "its owner is gone"`, "left by %s; whoever comes next takes it over", h)
 	default:
-		f.warn("hold", "rel status", "left by %s; whoever comes next takes it over", h)
+		f.warn("hold", "rel status{here}", "left by %s; whoever comes next takes it over", h)
 	}
 }

@@ -89,19 +89,19 @@ func TestJudgeClock(t *testing.T) {
 	host := func(skew, doubt time.Duration) *examined {
 		return &examined{inspection: &phases.Inspection{Skew: skew, Doubt: doubt}}
 	}
-	recorded := machine.History{{Updated: now.Add(time.Hour)}}
+	none, recorded := machine.History{}, machine.NewHistory([]*machine.Past{{Updated: now.Add(time.Hour)}})
 	for _, c := range []struct {
 		name    string
 		hosts   []*examined
 		history machine.History
 		how     condition
 	}{
-		{"nobody was asked", []*examined{{}}, nil, isOK},
-		{"alike", []*examined{host(0, time.Second), host(-4*time.Second, 0)}, nil, isOK},
-		{"one host is wrong", []*examined{host(time.Hour, time.Second), host(0, 0)}, nil, isOK},
-		{"all hosts differ", []*examined{host(time.Hour, time.Second), host(10*time.Minute, 0), {}}, nil, warning},
-		{"all differ, each in its way", []*examined{host(time.Hour, time.Second), host(-time.Hour, 0)}, nil, isOK},
-		{"a slow network", []*examined{host(8*time.Second, 4*time.Second), host(9*time.Second, 5*time.Second)}, nil, isOK},
+		{"nobody was asked", []*examined{{}}, none, isOK},
+		{"alike", []*examined{host(0, time.Second), host(-4*time.Second, 0)}, none, isOK},
+		{"one host is wrong", []*examined{host(time.Hour, time.Second), host(0, 0)}, none, isOK},
+		{"all hosts differ", []*examined{host(time.Hour, time.Second), host(10*time.Minute, 0), {}}, none, warning},
+		{"all differ, each in its way", []*examined{host(time.Hour, time.Second), host(-time.Hour, 0)}, none, isOK},
+		{"a slow network", []*examined{host(8*time.Second, 4*time.Second), host(9*time.Second, 5*time.Second)}, none, isOK},
 		{"before the journal's end", []*examined{host(0, 0)}, recorded, warning},
 	} {
 		f := new(findings)
@@ -165,7 +165,7 @@ func TestHostileNames(t *testing.T) {
 	plan := &phases.Plan{App: "app"}
 	f := &findings{host: "prod"}
 	p.judgeUploads(f, plan)
-	p.judgeTraces(f, plan, nil)
+	p.judgeTraces(f, plan, machine.History{})
 	for _, r := range []*phases.Refusal{{Reason: phases.Occupied, Items: []string{"/x" + evil}}, {Reason: phases.NoFolder, Items: []string{"$(reboot)", "-rf"}},
 		{Reason: phases.Unconfirmed, Thing: evil, Items: []string{evil}}, {Reason: phases.NoUnit, Items: []string{evil}}, {Reason: phases.Drift, Items: []string{evil}}} {
 		r.Host = "prod"
@@ -190,7 +190,7 @@ func TestHostileNames(t *testing.T) {
 // with, is no leftover.
 func TestJudgeTraces(t *testing.T) {
 	const open, over, gone, timer = "20260101-000000-aaaaaaa", "20260101-000001-bbbbbbb", "20260101-000002-ccccccc", "rel-guard-app-20260101-000002-ccccccc-7.timer"
-	history := machine.History{{ID: open, State: "copied"}, {ID: over, State: "aborted"}}
+	history := machine.NewHistory([]*machine.Past{{ID: open, State: "copied"}, {ID: over, State: "aborted"}})
 	p := &examined{host: &host2, look: &phases.Look{}, traces: &phases.Traces{Unknown: []string{gone}, Idle: []string{open, over, "20250101-000000-ddddddd"}, Timers: []string{timer}}}
 	f := &findings{host: "prod"}
 	p.judgeTraces(f, &phases.Plan{App: "app"}, history)

@@ -11,20 +11,29 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
 	"choir.chat/rel/remote/lab"
 )
 
 func TestMain(m *testing.M) {
 	lab.Main() // a test that is killed leaves a guard, which takes its lab down
+	// Between the lab's hosts all that is sent would be there sooner through the operator.
+	phases.Login = -time.Hour
+	// Under nohup a hang-up would be ignored, and by all that the tests start.
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	code := m.Run()
 	if wasBuilt.Load() {
 		if dir, _ := built(); dir != "" {
@@ -132,17 +141,23 @@ func (s *syncBuffer) String() string {
 // events are those of one promotion, or of all.
 func (w *world) events(id ...string) []journal.Event {
 	w.t.Helper()
-	var list []journal.Event
-	decoder := json.NewDecoder(strings.NewReader(w.must(exitOK, append([]string{"log", "--json"}, id...)...).out))
-	for {
-		var ev journal.Event
-		if err := decoder.Decode(&ev); err == io.EOF {
-			return list
-		} else if err != nil {
-			w.t.Fatal(err)
-		}
-		list = append(list, ev)
+	if len(id) == 0 {
+		id, _ = journal.New(w.journal).Promotions()
 	}
+	var list []journal.Event
+	for _, id := range id {
+		decoder := json.NewDecoder(strings.NewReader(w.must(exitOK, "log", "--json", id).out))
+		for {
+			var ev journal.Event
+			if err := decoder.Decode(&ev); err == io.EOF {
+				break
+			} else if err != nil {
+				w.t.Fatal(err)
+			}
+			list = append(list, ev)
+		}
+	}
+	return list
 }
 
 // newest is the id of the promotion that was opened last.
@@ -287,6 +302,9 @@ func (o outcome) closes(t *testing.T) {
 	t.Helper()
 	o.err = "\n" + o.err
 	o.mentions(t, "\nrel: ", "\ntargets: ", "\nnext: ", "\nlog: ")
+	if strings.Contains(o.err, "{here}") {
+		t.Errorf("what is proposed is not to be typed: %s", o.err)
+	}
 }
 
 // steps are the phases that were begun, in order.

@@ -39,6 +39,7 @@ func (w *world) fireGuard() {
 func TestDeadJob(t *testing.T) {
 	w := newWorld(t, 1)
 	w.must(exitOK, "start")
+	live := w.newest()
 	before := w.hypervisor("choiros-prod")
 	w.dieInApply()
 	dead := w.newest()
@@ -48,6 +49,7 @@ func TestDeadJob(t *testing.T) {
 	}
 	w.must(exitRefused, "status").mentions(t, dead+" is not confirmed; it goes back by itself")
 	unchanged()
+	w.elsewhere().must(exitRefused, "rollback", live).mentions(t, dead+" is not confirmed yet", "next:    rel abort "+dead+" --config ")
 
 	// A second attempt that is refused puts the previous release back.
 	path := w.exec("choiros-prod", `p=$(echo /nix/store/*-desktop-2) && chmod u+w "$p/bin/desktop" && printf x >>"$p/bin/desktop" && echo "$p"`)
@@ -70,7 +72,7 @@ func TestDeadJob(t *testing.T) {
 	}
 	// Its commit goes live in another promotion. Whatever fires then, it stays.
 	w.must(exitOK, "start")
-	live := w.runs("choiros-prod")
+	live = w.runs("choiros-prod")
 	w.exec("choiros-prod", "sh "+folder(dead)+"/apply.sh guard choiros "+dead+"; sh "+folder(dead)+"/apply.sh boot choiros "+dead+"; sh "+folder(dead)+"/apply.sh revert choiros "+dead+" why")
 	w.must(exitOK, "abort", dead)
 	if now := w.runs("choiros-prod"); now != live {

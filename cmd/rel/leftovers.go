@@ -20,10 +20,10 @@ func (p *examined) judgeUploads(f *findings, plan *phases.Plan) {
 		case p.look != nil && p.look.Hold.Alive() && p.look.Hold.Promotion == id:
 			f.ok("one-use-keys", "promotion %s is at work, and has one there", id)
 		case promotionID.MatchString(id):
-			f.warn("one-use-keys", there(p.name, `sed -i "/ rel-one-use `+plan.App+" "+id+`/d" .ssh/authorized_keys`),
+			f.warn("one-use-keys", p.advice.there(p.name, `sed -i "/ rel-one-use `+plan.App+" "+id+`/d" .ssh/authorized_keys`),
 				"promotion %s has left a key in ~/.ssh/authorized_keys", id)
 		default:
-			f.warn("one-use-keys", there(p.name, "grep -n rel-one-use .ssh/authorized_keys"), "a key is left in ~/.ssh/authorized_keys, of %q", id)
+			f.warn("one-use-keys", p.advice.there(p.name, "grep -n rel-one-use .ssh/authorized_keys"), "a key is left in ~/.ssh/authorized_keys, of %q", id)
 		}
 	}
 	if len(p.inspection.OneUse) == 0 {
@@ -41,7 +41,7 @@ func (p *examined) temporary(f *findings, files []string) {
 	if !slices.ContainsFunc(files, func(name string) bool { return !hostPath.MatchString(name) }) {
 		cure = p.rootThere("rm -f " + strings.Join(files, " "))
 	}
-	f.warn("leftovers", cure, "%s of a script that was cut: %s", counted(len(files), "file"), strings.Join(files, ", "))
+	f.warn("leftovers", cure, "%s of a script that was cut: %s", phases.CountText(len(files), "file"), strings.Join(files, ", "))
 }
 
 // judgeTraces is about what promotions have left that were cut. Of one that is at
@@ -62,7 +62,7 @@ func (p *examined) judgeTraces(f *findings, plan *phases.Plan, history machine.H
 	}
 	dead := slices.Clone(p.traces.Unknown)
 	for _, id := range p.traces.Idle {
-		if past := history.Find(id); past != nil && past.Ended() {
+		if past, err := history.Find(id); err == nil && past != nil && past.Ended() {
 			dead = append(dead, id)
 		}
 	}

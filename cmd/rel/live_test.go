@@ -1,13 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
+	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
 	"choir.chat/rel/remote/lab"
 )
 
-// TestAlreadyLive: a release that is live and healthy is left alone; one that
+// TestAlreadyLive: a release that is live and healthy is left alone, and nothing is
+// held, recorded or changed; one that
 // is live and not as it should be is restarted; and where the second of two
 // promotions of the same release fails, that release stays live, with all that
 // it consists of. deploy-rs goes back past it there.
@@ -18,14 +22,27 @@ func TestAlreadyLive(t *testing.T) {
 	w.bump(lab.Bump{})
 	w.must(exitOK, "start")
 	first := w.newest()
-	runs := w.runs("choiros-prod")
 
-	w.must(exitOK, "start").mentions(t, "already live and healthy on choiros-prod", "already live; nothing was restarted")
-	if now := w.runs("choiros-prod"); now != runs {
-		t.Errorf("the target runs\n%s\nbefore\n%s", now, runs)
+	unchanged, recorded := w.unchanged(), len(w.events())
+	ledger := w.exec("choiros-prod", "cat /var/lib/rel/choiros/ledger.jsonl")
+	if o := w.must(exitOK, "start"); !strings.HasPrefix(o.out, first+" already live and healthy on choiros-prod: ") {
+		t.Errorf("stdout says %q", o.out)
 	}
-	w.must(exitOK, "log", w.newest()).mentions(t, "already live; nothing was restarted", "confirmed")
+	var said journal.Event
+	if o := w.must(exitOK, "start", "--progress=json"); json.Unmarshal([]byte(o.out), &said) != nil ||
+		said.Promotion != first || said.State != machine.Healthy || said.Seq != 0 {
+		t.Errorf("stdout says %q", o.out)
+	}
+	unchanged()
+	if now := len(w.events()); now != recorded {
+		t.Errorf("the journal has %d events, before %d", now, recorded)
+	}
+	if now := w.exec("choiros-prod", "cat /var/lib/rel/choiros/ledger.jsonl"); now != ledger {
+		t.Errorf("the ledger is\n%s\nbefore\n%s", now, ledger)
+	}
 	w.must(exitOK, "status")
+	w.notLive(first)
+	runs := w.runs("choiros-prod")
 
 	w.must(exitOK, "start", "--force").mentions(t, " healthy on choiros-prod")
 	if now := w.runs("choiros-prod"); now == runs {
@@ -60,6 +77,45 @@ func TestAlreadyLive(t *testing.T) {
 	}
 }
 
+// notLive makes one thing after the other different from what a start would leave. Each
+// is mended by a promotion, which finds the release live and restarts nothing, or
+// refuses: a start that says there is nothing to do has nothing to do.
+func (w *world) notLive(live string) {
+	w.t.Helper()
+	proper := w.config
+	for _, c := range []struct{ host, spoil, mended string }{
+		{"choiros-prod", "rm /tmp/choiros-release.env", "test -e /tmp/choiros-release.env"},
+		{w.BuildHost(), "echo RELEASE_SHA=x >/tmp/choiros-release.env", "! grep -q SHA=x /tmp/choiros-release.env"},
+		{"choiros-prod", "rm -r /nix/var/nix/gcroots/rel", "ls /nix/var/nix/gcroots/rel/choiros/*/hypervisor"},
+		{"choiros-prod", "git -C /opt/choiros/workspace reset -q --hard HEAD~1", "test $(git -C /opt/choiros/workspace rev-parse HEAD) = $(git -C /opt/choiros/workspace rev-parse origin/main)"},
+	} {
+		w.exec(c.host, c.spoil)
+		w.must(exitOK, "start")
+		if now := w.newest(); now == live {
+			w.t.Errorf("after %q nothing was done", c.spoil)
+		} else {
+			live = now
+		}
+		w.exec(c.host, c.mended)
+		if o := w.must(exitOK, "start"); !strings.HasPrefix(o.out, live+" already live") || w.newest() != live {
+			w.t.Errorf("mended, it says %q", o.out)
+		}
+	}
+	// Another plan is another release, until that is built and found to be the same.
+	w.rewrite("./sandbox#sandbox", "././sandbox#sandbox")
+	w.must(exitOK, "start")
+	if w.newest() == live {
+		w.t.Error("a release that was asked for by another name was taken for live")
+	}
+	w.config = proper
+	w.must(exitOK, "start")
+	w.exec("choiros-prod", "touch /opt/choiros/workspace/mine")
+	w.must(exitRefused, "start").mentions(w.t, "?? mine")
+	w.exec("choiros-prod", "rm /opt/choiros/workspace/mine")
+	w.must(exitOK, "abort", w.newest())
+	w.must(exitOK, "start")
+}
+
 // TestAlreadyLiveOnOne: a target that joins gets the release; the one that runs
 // it is left alone.
 func TestAlreadyLiveOnOne(t *testing.T) {
@@ -78,4 +134,21 @@ func TestAlreadyLiveOnOne(t *testing.T) {
 	if now := w.runs("choiros-prod"); now != runs {
 		t.Errorf("the target runs\n%s\nbefore\n%s", now, runs)
 	}
+}
+
+// TestStraight: what a target is not as it should be is put right by what status and doctor say,
+// as it is typed, and by that alone: the tip of the branch does not go live with it.
+func TestStraight(t *testing.T) {
+	w := newWorld(t, 1)
+	live := w.bump(lab.Bump{})
+	w.must(exitOK, "start")
+	w.bump(lab.Bump{})
+	w.exec("choiros-prod", "systemctl stop hypervisor; ln -sfn /bin/true /opt/choiros/bin/desktop")
+	o := w.must(exitRefused, "status")
+	o.mentions(t, "drift: /opt/choiros/bin/desktop points at /bin/true", "drift: unit hypervisor is inactive")
+	_, cure, _ := strings.Cut(o.out, "next: rel ")
+	cure, _, _ = strings.Cut(cure, ", which")
+	w.must(exitRefused, "doctor").mentions(t, ", then rel "+cure+"\n")
+	w.must(exitOK, strings.Fields(cure)...).mentions(t, "-"+live[:7]+" healthy on choiros-prod")
+	w.must(exitOK, "status")
 }

@@ -97,12 +97,6 @@ func (m *model) faultLocked(format string, args ...any) {
 	m.faults = append(m.faults, fmt.Sprintf(format, args...))
 }
 
-func (m *model) write(path string, data []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.files[path] = string(data)
-}
-
 // served is what the service answers: the commit of what runs.
 func (m *model) served() string {
 	m.mu.Lock()

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -20,25 +20,24 @@ var scripts = []struct {
 	name, sentence string
 	answer         func(*call, *model) uint32
 }{
-	{"pin", "Resolve the commit to promote.", answers(pinned)},
+	{"pin", "Resolve the commit to promote,", answers(pinned)},
 	{"sync", "Bring a checkout to exactly one commit", answers(synced)},
 	{"ancestor", "Answer whether the commit OLD leads", answers(ancestor)},
 	{"checkout", "Answer where a checkout is", answers(checkout)},
-	{"build", "Build all artifacts from the checkout.", answers(build)},
-	{"closure", "Pin the built artifacts", answers(closure)},
+	{"build", "Build all artifacts from the checkout", answers(build)},
+	{"known", "Tell what Nix knows of store paths.", answers(known)},
 	{"valid", "Answer which store paths are not valid", answers(valid)},
-	{"settle", "Make an uploaded file the one it is to be", answers(settle)},
+	{"settle", "Take a file with scp, and make it the one it is to be", answers(settle)},
 	{"look", "Answer what a target is like now.", answers(look)},
 	{"take", "Take the hold of a target", answers(take)},
 	{"beat", "Keep the hold of a target alive", beat},
 	{"release", "Let the hold of a target go", answers(release)},
 	{"receive", "Make a target ready to receive", answers(receive)},
-	{"export", "Write store paths to standard output", export},
-	{"import", "Read what export.sh wrote", imported},
+	{"send", "Write what a target lacks to standard output", send},
+	{"unpack", "Take what weave.sh wrote into the store.", unpack},
 	{"start", "Start the job on a target", startJob},
 	{"extend", "Let the confirm window begin anew", answers(extend)},
 	{"confirm", "Make an applied release the confirmed one", answers(confirm)},
-	{"prune", "Unpin what no one will go back to", answers(prune)},
 	{"journal", "Show what the units said", answers(nothing)},
 	{"anchors", "Answer what this target's own record says.", answers(anchors)},
 }
@@ -85,17 +84,24 @@ func nothing(*call, *model, *reply) {}
 func pinned(c *call, m *model, r *reply) {
 	r.say("commit=%s", m.commits[len(m.commits)-1])
 	r.say("subject=the newest")
+	for line := range strings.Lines(m.files[c.env["MANIFEST"]]) {
+		r.say("manifest=%s", strings.TrimSuffix(line, "\n"))
+	}
+	checkout(c, m, r)
 }
 
 func synced(c *call, m *model, r *reply) {
 	if strings.Contains(c.code, "\nfence\numask 022\n") && fenced(c, m, r) {
 		return
 	}
-	if c.env["STEP"] == "move" {
+	switch tip := m.commits[len(m.commits)-1]; {
+	case c.env["STEP"] == "look":
+		r.say("commit=%s", cmp.Or(c.env["COMMIT"], tip))
+		r.say("user=root")
+	case m.head == c.env["FROM"]:
 		m.head = c.env["COMMIT"]
 	}
-	r.say("head=%s", m.head)
-	r.say("user=root")
+	checkout(c, m, r)
 }
 
 func ancestor(c *call, m *model, r *reply) {
@@ -124,17 +130,23 @@ func build(c *call, m *model, r *reply) {
 	for _, path := range m.closure {
 		m.store[path] = true
 	}
+	var manifest, artifacts []string
 	for _, row := range rows {
-		name, _, _ := strings.Cut(row, "\t")
-		r.say("built=%s\t[{\"outputs\":{\"out\":%q}}]", name, m.outputs[name])
+		kind, rest, _ := strings.Cut(row, "\t")
+		if kind == "line" {
+			manifest = append(manifest, rest)
+			continue
+		}
+		f := strings.Split(rest, "\t")
+		out := m.outputs[f[0]]
+		r.say("built=%s\t[{\"outputs\":{\"out\":%q}}]", f[0], out)
+		artifacts = append(artifacts, f[3]+"_PATH="+out, f[3]+"_BIN="+out+"/"+f[2])
 	}
-}
-
-func closure(c *call, m *model, r *reply) {
+	m.files[c.env["MANIFEST"]] = strings.Join(append(manifest, artifacts...), "\n") + "\n"
 	for _, path := range m.closure {
 		r.say("path=%s", path)
 	}
-	r.say("bytes=%d", len(m.closure)<<20)
+	infos(m.closure, r)
 }
 
 func valid(c *call, m *model, r *reply) { missing(c.rows(), m, r) }
@@ -148,9 +160,9 @@ func missing(paths []string, m *model, r *reply) {
 }
 
 func settle(c *call, m *model, r *reply) {
-	text, arrived := m.files[c.env["FROM"]]
-	delete(m.files, c.env["FROM"])
-	if sum := sha256.Sum256([]byte(text)); !arrived || hex.EncodeToString(sum[:]) != c.env["SHA256"] {
+	data, arrived := c.sink()
+	text := string(data)
+	if sum := sha256.Sum256(data); !arrived || hex.EncodeToString(sum[:]) != c.env["SHA256"] {
 		r.status = 1
 		return
 	}
@@ -184,43 +196,6 @@ func receive(c *call, m *model, r *reply) {
 	missing(k.closure, m, r)
 	r.say("free=99999999")
 	r.say("accept=")
-}
-
-// exported is how large a path is in an export.
-const exported = 10 << 10
-
-func export(c *call, m *model) uint32 {
-	paths := c.rows()
-	fmt.Fprintln(c.out, "none")
-	for _, path := range paths {
-		fmt.Fprintf(c.out, "%s\n%s", path, strings.Repeat("x", exported))
-	}
-	if _, err := fmt.Fprintln(c.out, "end"); err != nil {
-		return 1
-	}
-	return 0
-}
-
-// imported takes each path that arrives whole, and fails if there is no end.
-func imported(c *call, m *model) uint32 {
-	if filter, _ := c.in.ReadString('\n'); filter != "none\n" {
-		return 1
-	}
-	for {
-		line, err := c.in.ReadString('\n')
-		if err != nil {
-			return 1
-		}
-		if line == "end\n" {
-			return 0
-		}
-		if _, err := io.CopyN(io.Discard, c.in, exported); err != nil {
-			return 1
-		}
-		m.mu.Lock()
-		m.store[strings.TrimSuffix(line, "\n")] = true
-		m.mu.Unlock()
-	}
 }
 
 func take(c *call, m *model, r *reply) {
@@ -269,19 +244,28 @@ func release(c *call, m *model, r *reply) {
 	if m.holder == nil || c.env["EPOCH"] != strconv.Itoa(m.holder.epoch) {
 		return
 	}
+	if c.env["KEEP"] != "" && fenced(c, m, r) {
+		m.faultLocked("who has the hold is fenced off")
+	}
 	m.note("released", c.env["LEDGER"])
 	m.holder = nil
 }
 
 func look(c *call, m *model, r *reply) {
 	r.say("uid=0\nuser=root\nsystemd=yes\nnix=nix-store (Nix) 2.18.1\nfree=99999999")
-	r.say("%s", m.holding("hold"))
+	r.say("%s\nepoch=%d", m.holding("hold"), m.epoch)
 	var recorded []string
 	if m.live != "" {
 		live := m.dir(m.live)
 		since, by, _ := strings.Cut(live.confirmed, "\t")
 		r.say("live=%s\nlive_sha=%s\nsince=%s\nby=%s", m.live, live.first("sha"), since, by)
 		recorded = live.row("link")
+		if c.env["WHOLE"] == "true" {
+			r.say("kind=%s\njson=%s", live.first("kind"), live.first("json"))
+			if m.files[c.env["MANIFEST"]] == live.manifest {
+				r.say("intact=yes")
+			}
+		}
 	}
 	for _, row := range recorded {
 		r.say("recorded=%s", row)
@@ -478,8 +462,6 @@ func confirm(c *call, m *model, r *reply) {
 	}
 	r.say("confirmed=yes")
 }
-
-func prune(c *call, m *model, r *reply) { fenced(c, m, r) }
 
 func anchors(c *call, m *model, r *reply) {
 	for _, line := range m.ledger {

@@ -29,10 +29,10 @@ func (h *house) inspectOperator(ctx context.Context, f *findings) (plan phases.P
 	}
 	if err != nil {
 		for _, one := range parted(err) {
-			f.explained("rel.toml", withEditor(one))
+			f.explained("rel.toml", f.withEditor(one))
 		}
 	} else {
-		f.ok("rel.toml", "%s: %s, on %s and %s", h.config.path, plan.App, plan.Build.Host, counted(len(plan.Targets), "target"))
+		f.ok("rel.toml", "%s: %s, on %s and %s", h.config.path, plan.App, plan.Build.Host, phases.CountText(len(plan.Targets), "target"))
 	}
 	if h.journal != nil {
 		inspectJournal(f, h.journal)
@@ -41,12 +41,14 @@ func (h *house) inspectOperator(ctx context.Context, f *findings) (plan phases.P
 }
 
 // withEditor opens the file where something is wrong with it.
-func withEditor(err error) explanation {
-	e := explain(err)
+func (a advice) withEditor(err error) explanation {
+	e := a.explain(err)
 	var c *configError
 	if errors.As(err, &c) && e.cure == "" {
-		e.cure = "${EDITOR:-vi} " + quoted(c.Path)
-		if c.Line > 0 {
+		switch e.cure = "${EDITOR:-vi} " + quoted(c.Path); {
+		case c.None:
+			e.cure = a.placed("rel init{here}")
+		case c.Line > 0:
 			e.cure = fmt.Sprintf("${EDITOR:-vi} +%d %s", c.Line, quoted(c.Path))
 		}
 	}
@@ -71,7 +73,7 @@ func judgeAgent(f *findings, socket string, keys int, err error) {
 	case keys == 0:
 		f.warn("agent", "ssh-add", "it holds no keys")
 	default:
-		f.ok("agent", "it holds %s", counted(keys, "key"))
+		f.ok("agent", "it holds %s", phases.CountText(keys, "key"))
 	}
 }
 
@@ -96,11 +98,11 @@ func inspectJournal(f *findings, j *journal.Journal) {
 	case head.Seq == 0:
 		f.ok("journal", "there is none yet: nothing was promoted from here (%s)", j.Path())
 	default:
-		f.ok("journal", "%s, all sound: %s", counted(int(head.Seq), "record"), j.Path())
+		f.ok("journal", "%s, all sound: %s", phases.CountText(int(head.Seq), "record"), j.Path())
 	}
 	var claimed *journal.ClaimedError
 	if err := j.Claimed(); errors.As(err, &claimed) {
-		f.warn("claim", "wait for it: rel log", "%v", claimed)
+		f.warn("claim", "rel watch{here}, to wait for it", "%v", claimed)
 	} else if err != nil {
 		f.failed("claim", err)
 	} else {
@@ -137,12 +139,7 @@ func judgeClock(f *findings, all []*examined, history machine.History, now time.
 			behind++
 		}
 	}
-	var last time.Time
-	for _, past := range history {
-		if past.Updated.After(last) {
-			last = past.Updated
-		}
-	}
+	last := history.Updated()
 	cure := "set this machine's clock by the network's"
 	switch {
 	case last.Sub(now) > maxSkew:

@@ -25,7 +25,7 @@ type outputs struct {
 	heard   time.Time
 	waiting bool
 	// tail are the last lines of the attempt, for the words that end a failure.
-	tail []string
+	tail lastLines
 }
 
 const (
@@ -41,7 +41,7 @@ func (o *outputs) event(ev journal.Event) {
 	defer o.mu.Unlock()
 	o.heard = time.Now()
 	if ev.Kind == journal.Intent {
-		o.phase, o.attempt, o.waiting, o.tail = ev.Phase, ev.Attempt, true, nil
+		o.phase, o.attempt, o.waiting, o.tail = ev.Phase, ev.Attempt, true, lastLines{}
 		o.shut()
 	}
 	if ev.Kind == journal.Moved || ev.Kind == journal.Failed || ev.Kind == journal.Interrupted {
@@ -50,6 +50,13 @@ func (o *outputs) event(ev journal.Event) {
 	if o.phase != "" && ev.Kind == journal.Note {
 		o.write(ev.Promotion, ev.Host, ev.Text)
 	}
+}
+
+// alive says that a host was heard of.
+func (o *outputs) alive() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.heard = time.Now()
 }
 
 // current is the last phase that was begun, and whether it is at work still.
@@ -63,9 +70,7 @@ func (o *outputs) line(promotion, host, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.heard = time.Now()
-	if o.tail = append(o.tail, text); len(o.tail) > tailLines {
-		o.tail = o.tail[1:]
-	}
+	o.tail.add(host, text, tailLines)
 	o.write(promotion, host, text)
 }
 

@@ -20,7 +20,7 @@ func (c *config) plan() (phases.Plan, error) {
 		Build: phases.Site{Host: c.Build.Host, Repo: pick(c.Build.Repo, c.Repo)},
 	}
 	if c.Copy.Via != "auto" {
-		p.Via = c.Copy.Via
+		p.Via, p.Cache = c.Copy.Via, c.Copy.Cache
 	}
 	for _, t := range c.Target {
 		site := phases.Site{Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,12 +10,14 @@ import (
 
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
 )
 
 // The law of what rel says: results go to stdout, talk to stderr. Events are
-// shown as they were recorded, and only then. Nothing below this package
-// prints. Messages begin in lower case and end without a period; errors begin
-// with "rel:". Colour repeats what a word or a mark says already.
+// shown as they were recorded, and only then; how far something is (a tick) is
+// shown, and recorded nowhere. Nothing below this package prints. Messages begin
+// in lower case and end without a period; errors begin with "rel:". Colour
+// repeats what a word or a mark says already.
 
 // printer shows a promotion as it goes. Its methods may be called by several
 // goroutines at once.
@@ -25,38 +26,82 @@ type printer interface {
 	event(journal.Event)
 	// line shows a line that a host printed.
 	line(host, text string)
+	// tick shows how far something is on a host.
+	tick(host string, tick phases.Tick)
 	// say tells the operator something that is not recorded.
 	say(text string)
 	// close leaves the terminal as it should be; nothing is shown after.
 	close()
 }
 
-// openPrinter chooses the printer that the flags and the terminal call for.
+// openPrinter chooses the printer that the flags and the terminal call for, unless there
+// is one.
 func (h *house) openPrinter() error {
 	width, isTTY := 0, false
 	if h.std.tty != nil {
 		width, isTTY = h.std.tty()
 	}
-	switch h.globals.Progress {
+	progress := h.globals.Progress
+	if progress == "auto" || progress == "" {
+		progress = "plain"
+		if isTTY && width >= narrowest && !inCI() {
+			progress = "tty"
+		}
+	}
+	if progress == "tty" && !isTTY {
+		return &usageError{"--progress=tty wants a terminal on stderr"}
+	}
+	if h.printer != nil {
+		return nil
+	}
+	outliveReaders()
+	h.said = newOutlet(h.std.err)
+	switch progress {
 	case "json":
-		h.printer = &jsonPrinter{out: h.std.out, err: h.std.err}
+		h.printer = &jsonPrinter{out: forJSON(h.std.out), err: h.said}
 	case "quiet":
 		h.printer = quietPrinter{}
 	case "tty":
-		if !isTTY {
-			return &usageError{"--progress=tty wants a terminal on stderr"}
-		}
-		h.printer = newTTY(h.std.err, h.std.tty, h.paint(true))
-	case "plain":
-		h.printer = &plainPrinter{out: h.std.err, paint: h.paint(isTTY)}
+		tty := newTTY(h.said, h.std.size, h.paint(true), time.Now)
+		go tty.animate()
+		h.printer = tty
 	default:
-		if isTTY && width >= 40 && os.Getenv("CI") == "" {
-			h.printer = newTTY(h.std.err, h.std.tty, h.paint(true))
-		} else {
-			h.printer = &plainPrinter{out: h.std.err, paint: h.paint(false)}
-		}
+		h.said = newOutlet(asItIs(h.std.err)) // it has commands of its own, and defuses
+		h.printer = newPlain(h.said, h.paint(isTTY))
 	}
 	return nil
+}
+
+// narrowest is the fewest columns that a block is drawn in.
+const narrowest = 40
+
+// inCI reports whether nobody looks on while it runs.
+func inCI() bool { return isSet("CI") || onGitHub() }
+
+// isSet reports whether the environment has a variable that says yes.
+func isSet(name string) bool {
+	switch os.Getenv(name) {
+	case "", "0", "false":
+		return false
+	}
+	return true
+}
+
+// settle has all be shown that was said, and what stands on the terminal stay: something
+// else is written there next.
+func (h *house) settle() {
+	if tty, ok := h.printer.(*ttyPrinter); ok {
+		tty.expect(nil)
+	}
+	h.said.flush()
+}
+
+// closePrinter leaves the terminal as it should be.
+func (h *house) closePrinter() {
+	if h.printer != nil {
+		h.printer.close()
+	}
+	h.said.flush()
 }
 
 // paint colours text, or leaves it, as the flags and the environment ask.
@@ -72,7 +117,7 @@ const (
 )
 
 func (h *house) paint(isTTY bool) paint {
-	on := isTTY && os.Getenv("NO_COLOR") == "" && os.Getenv("CLICOLOR") != "0"
+	on := (isTTY && os.Getenv("CLICOLOR") != "0" || isSet("CLICOLOR_FORCE")) && os.Getenv("NO_COLOR") == ""
 	switch h.globals.Color {
 	case "always":
 		on = true
@@ -144,31 +189,9 @@ func markColour(kind journal.Kind) string {
 	return faint
 }
 
-// plainPrinter prints a line for everything: for logs and for CI.
-type plainPrinter struct {
-	mu    sync.Mutex
-	out   io.Writer
-	paint paint
-}
-
-func (p *plainPrinter) event(ev journal.Event) {
-	if mark, text := describe(&ev); mark != "" {
-		p.print(p.paint(markColour(ev.Kind), mark), text)
-	}
-}
-
-func (p *plainPrinter) line(host, text string) { p.print(" ", hostPrefix(host)+"| "+text) }
-func (p *plainPrinter) say(text string)        { p.print("•", text) }
-func (p *plainPrinter) close()                 {}
-
-func (p *plainPrinter) print(mark, text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fmt.Fprintf(p.out, "%s %s %s\n", time.Now().Format(time.TimeOnly), mark, text)
-}
-
-// jsonPrinter prints the journal's events as they are, one a line.
+// jsonPrinter prints the journal's events as `rel log ID --json` does, one a line.
 type jsonPrinter struct {
+	// mu is for out alone: where nobody reads that, something can still be said.
 	mu       sync.Mutex
 	out, err io.Writer
 }
@@ -176,25 +199,23 @@ type jsonPrinter struct {
 func (p *jsonPrinter) event(ev journal.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = json.NewEncoder(p.out).Encode(ev)
+	_ = writeEvents(p.out, []journal.Event{ev})
 }
 
-func (p *jsonPrinter) line(string, string) {}
-func (p *jsonPrinter) close()              {}
+func (p *jsonPrinter) line(string, string)      {}
+func (p *jsonPrinter) tick(string, phases.Tick) {}
+func (p *jsonPrinter) close()                   {}
 
-func (p *jsonPrinter) say(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fmt.Fprintln(p.err, text)
-}
+func (p *jsonPrinter) say(text string) { fmt.Fprintln(p.err, text) }
 
 // quietPrinter shows nothing: failures still end with their four lines.
 type quietPrinter struct{}
 
-func (quietPrinter) event(journal.Event) {}
-func (quietPrinter) line(string, string) {}
-func (quietPrinter) say(string)          {}
-func (quietPrinter) close()              {}
+func (quietPrinter) event(journal.Event)      {}
+func (quietPrinter) line(string, string)      {}
+func (quietPrinter) tick(string, phases.Tick) {}
+func (quietPrinter) say(string)               {}
+func (quietPrinter) close()                   {}
 
 // ends is what a reader of the log is told a promotion came to.
 func ends(p *machine.Past) string {
@@ -207,6 +228,8 @@ func ends(p *machine.Past) string {
 		return fmt.Sprintf("%s, stopped in %s", p.State, p.Stopped.Phase)
 	case p.Stopped != nil:
 		return fmt.Sprintf("%s, failed in %s", p.State, p.Stopped.Phase)
+	case p.Ending != nil:
+		return p.State + ", stopped" // between two phases
 	}
-	return p.State
+	return p.State + ", cut off"
 }

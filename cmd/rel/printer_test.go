@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,8 +35,9 @@ var story = []journal.Event{
 func unpainted(_, text string) string { return text }
 
 func TestPlainPrinter(t *testing.T) {
+	t.Setenv("GITHUB_ACTIONS", "")
 	var out bytes.Buffer
-	p := &plainPrinter{out: &out, paint: unpainted}
+	p := newPlain(&out, unpainted)
 	for _, ev := range story {
 		p.event(ev)
 	}
@@ -64,86 +64,13 @@ func TestPlainPrinter(t *testing.T) {
 	}
 }
 
-// The terminal's block is drawn over itself: what stays on the screen is what
-// a terminal shows that obeys "up n lines, clear to the end".
-func TestTTYPrinter(t *testing.T) {
-	var out syncBuffer
-	p := newTTY(&out, func() (int, bool) { return 40, true }, unpainted)
-	for _, ev := range story[:3] {
-		p.event(ev)
-	}
-	p.line("choiros-grind", strings.Repeat("漢", 60))
-	p.mu.Lock()
-	p.redraw() // as the next frame does
-	p.mu.Unlock()
-	p.event(story[3])
-	p.event(story[4])
-	p.say("note: something else")
-	p.close()
-	p.close()
-	screen := replay(out.String())
-	want := []string{
-		"• promotion 20261122-183229-dc8876b: choiros: version 2",
-		"✔ synced in 1.2s",
-		"    choiros-prod       0.0s  already at dc8876b",
-		"• note: something else",
-	}
-	if strings.Join(screen, "\n") != strings.Join(want, "\n") {
-		t.Errorf("the screen has\n%s\nwant\n%s", strings.Join(screen, "\n"), strings.Join(want, "\n"))
-	}
-	if !strings.Contains(out.String(), "│ choiros-grind: 漢漢") {
-		t.Error("the hosts' output was not shown")
-	}
-}
-
-// Nothing is drawn over a question, and what was to be said meanwhile is said after it.
-func TestTTYPrinterPaused(t *testing.T) {
-	var out syncBuffer
-	p := newTTY(&out, func() (int, bool) { return 40, true }, unpainted)
-	p.event(story[1])
-	p.pause()
-	asked := out.String()
-	p.say("stopping")
-	p.event(story[2])
-	time.Sleep(2 * frame)
-	if got := out.String(); got != asked {
-		t.Errorf("over the question it drew %q", got[len(asked):])
-	}
-	p.resume()
-	p.event(story[3])
-	p.close()
-	want := []string{"• stopping", "✔ synced in 1.2s", "    choiros-prod"}
-	for i, line := range replay(out.String()) {
-		if i >= len(want) || !strings.HasPrefix(line, want[i]) {
-			t.Errorf("line %d is %q, want %q", i, line, want)
-		}
-	}
-}
-
-// replay is a terminal that knows two sequences.
-func replay(stream string) []string {
-	var screen []string
-	up := regexp.MustCompile(`\x1b\[(\d+)A\x1b\[J`)
-	for stream != "" {
-		if at := up.FindStringSubmatchIndex(stream); at != nil && at[0] == 0 {
-			var n int
-			_, _ = fmt.Sscan(stream[at[2]:at[3]], &n)
-			screen, stream = screen[:len(screen)-n], stream[at[1]:]
-			continue
-		}
-		line, rest, _ := strings.Cut(stream, "\n")
-		screen, stream = append(screen, line), rest
-	}
-	return screen
-}
-
 func TestJSONPrinter(t *testing.T) {
 	var out, err bytes.Buffer
 	p := &jsonPrinter{out: &out, err: &err}
 	p.event(story[1])
 	p.line("h", "not an event")
 	p.say("nor this")
-	const want = `{"seq":0,"at":"0001-01-01T00:00:00Z","promotion":"","kind":"intent","operator":{"name":""},"phase":"sync","attempt":1,"prev":""}` + "\n"
+	const want = `{"schema":1,"seq":0,"at":"0001-01-01T00:00:00Z","promotion":"","kind":"intent","operator":{"name":""},"phase":"sync","attempt":1,"prev":""}` + "\n"
 	if out.String() != want || err.String() != "nor this\n" {
 		t.Errorf("got %q and %q", out.String(), err.String())
 	}
@@ -158,8 +85,8 @@ func TestExplain(t *testing.T) {
 		says string
 	}{
 		{errors.New("x"), exitFailed, "x"},
-		{&machine.PhaseError{Phase: "build", Err: &remote.ExitError{Host: "h", Script: "build.sh", Status: 1, Tail: []string{"why"}}}, exitFailed,
-			"build failed: h: build.sh failed with status 1: why"},
+		{&machine.PhaseError{Phase: "build", Err: &remote.ExitError{Host: "h", Script: "the build", Status: 1, Tail: []string{"why"}}}, exitFailed,
+			"build failed: h: the build failed with status 1: why"},
 		{phase(&remote.ExitError{Host: "h", Script: "start.sh", Status: 1}), exitPerson, "apply failed: h: start.sh"},
 		{phase(&phases.BackError{Err: &phases.ApplyError{Host: "h", Outcome: phases.Outcome{Result: "refused"}}}), exitReverted, "h"},
 		{phase(&phases.BackError{Err: phases.HostErrors{errors.New("x"), &phases.ApplyError{Outcome: phases.Outcome{Result: "stuck"}}}}), exitPerson, ""},
@@ -179,6 +106,7 @@ func TestExplain(t *testing.T) {
 		{&journal.ChainError{Seq: 3}, exitDamaged, "record 3"},
 		{&journal.NewerError{}, exitUsage, "schema"},
 		{&idError{Name: "x"}, exitUsage, `no promotion is called "x"`},
+		{&idError{Name: "20261122-183229-adopted"}, exitUsage, `no promotion is called "20261122-183229-adopted" here: what a target adopted is in the journal of whoever`},
 		{&refusedError{Text: "no"}, exitRefused, "no"},
 		{phases.HostErrors{&phases.Refusal{Reason: phases.Dirty, Host: "a", Thing: "/r"}, &remote.DialError{Host: "b", Err: errors.New("x")}}, exitUnreachable, "a: /r has uncommitted"},
 		{phases.HostErrors{&phases.UnhealthyError{Kept: true}, &phases.ApplyError{Outcome: phases.Outcome{Result: "stuck"}}}, exitPerson, ""},
@@ -214,13 +142,14 @@ func TestFind(t *testing.T) {
 		p.Start.Plan.Commit = commit
 		return p
 	}
-	history := machine.History{
+	history := machine.NewHistory([]*machine.Past{
 		past("20261122-183229-dc8876b", "dc8876b000000000"), past("20261122-190000-aaaa111", "aaaa111000000000"),
-		past("20261123-000000-dc8876b", "dc8876b000000000"),
-	}
+		past("20261123-000000-dc8876b", "dc8876b000000000"), past("20261121-000000-adopted", ""),
+	})
 	for name, want := range map[string]string{
 		"20261122-183229-dc8876b": "20261122-183229-dc8876b", "20261122-18": "20261122-183229-dc8876b", "aaaa": "20261122-190000-aaaa111",
 		"aaaa1110000": "20261122-190000-aaaa111", "20261123": "20261123-000000-dc8876b",
+		"adopted": "20261121-000000-adopted", "adop": "20261121-000000-adopted", "20261121-000000-adopted": "20261121-000000-adopted", "20261120-000000-adopted": "",
 		"20261122": "", "dc8876b": "", "nope": "", "zz": "",
 	} {
 		got, err := find(history, name)
@@ -235,21 +164,22 @@ func TestNewID(t *testing.T) {
 	if got := newID(at, "dc8876b0123"); got != id {
 		t.Errorf("got %s", got)
 	}
+	// What was there before rel has no commit, and a name all the same.
+	if got := newID(at, ""); got != "20261122-183229-adopted" || !promotionID.MatchString(got) {
+		t.Errorf("without a commit: got %s", got)
+	}
 }
 
-func TestWriteLog(t *testing.T) {
-	at := time.Date(2026, 11, 22, 18, 32, 29, 0, time.Local)
-	p := &machine.Past{ID: id, State: "copied", Opened: at, Updated: at.Add(90 * time.Second), Operator: journal.Operator{Name: "ana@mbp"},
-		Stopped: &journal.Event{Kind: journal.Failed, Phase: "apply"}}
-	p.Start.Plan.Subject, p.Start.Why = "fix login", "demo"
-	var out bytes.Buffer
-	if err := writeLog(&out, machine.History{p}); err != nil {
-		t.Fatal(err)
-	}
-	const want = `ID                       OPENED            OPERATOR  WHAT       STATE                    TOOK   WHY
-20261122-183229-dc8876b  2026-11-22 18:32  ana@mbp   fix login  copied, failed in apply  1m30s  demo
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+// TestEnds: one that was cut between two phases is told from one that was stopped there.
+func TestEnds(t *testing.T) {
+	for want, past := range map[string]*machine.Past{
+		"synced, cut off":  {State: "synced"},
+		"synced, stopped":  {State: "synced", Ending: &machine.Ending{}},
+		"healthy":          {State: machine.Healthy},
+		"new, cut in sync": {State: machine.New, Unsettled: &journal.Event{Phase: "sync"}},
+	} {
+		if got := ends(past); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

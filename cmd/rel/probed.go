@@ -77,17 +77,17 @@ func judgeChecks(f *findings, list []probed) {
 		case a.err == nil:
 			f.ok(name, "it passes with %s live", phases.Short(a.commit))
 		case a.undecided:
-			f.fail(name, a.cure(), "it cannot be asked: %v", a.err)
+			f.fail(name, a.cure(f.advice), "it cannot be asked: %v", a.err)
 		case a.commit == "":
 			f.ok(name, "not there yet, as nothing is live: %v", a.err)
 		default:
-			f.fail(name, a.cure(), "it does not pass with %s live: %v", phases.Short(a.commit), a.err)
+			f.fail(name, a.cure(f.advice), "it does not pass with %s live: %v", phases.Short(a.commit), a.err)
 		}
 	}
 }
 
 // cure asks the same where a person can see it.
-func (a *probed) cure() string {
+func (a *probed) cure(to advice) string {
 	c := &a.check
 	command := fmt.Sprintf("curl -sS -i --max-time %.0f", max(1, time.Duration(c.Timeout).Seconds()))
 	if c.Insecure || c.CA != "" {
@@ -104,5 +104,5 @@ func (a *probed) cure() string {
 	if a.host == "" {
 		return command
 	}
-	return there(a.host, command)
+	return to.there(a.host, command)
 }

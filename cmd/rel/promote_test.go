@@ -66,8 +66,8 @@ func TestPromote(t *testing.T) {
 		t.Errorf("the rollback took the steps %s", got)
 	}
 	w.must(exitRefused, "rollback").mentions(t, "no healthy release before")
-	w.must(exitOK, "log").mentions(t, "the first one", "rollback: ", "second thoughts")
-	w.must(exitOK, "log", w.newest()).mentions(t, "rollback   from", "confirmed")
+	w.must(exitOK, "log").mentions(t, "the first one", " rollback ", "second thoughts")
+	w.must(exitOK, "log", w.newest()).mentions(t, "rollback from", "confirmed")
 	w.must(exitOK, "log", "--verify").mentions(t, "all sound")
 
 	// A link that someone moves is drift.
@@ -182,9 +182,17 @@ func TestBuildFails(t *testing.T) {
 	before := w.runs("choiros-prod")
 	o := w.must(exitFailed, "start")
 	o.closes(t)
-	o.mentions(t, "build failed", "broken on purpose")
-	if got := strings.Count(o.err[strings.Index(o.err, "\nrel: "):], "compiling unit"); got < 20 {
+	o.mentions(t, "build failed: choiros-grind: the build failed with status 1: ", "broken on purpose")
+	// What stands a little above is not repeated; where nothing does, it is.
+	repeated := func(o outcome) int {
+		text := "\n" + o.err
+		return strings.Count(text[strings.Index(text, "\nrel: "):], "compiling unit")
+	}
+	if got := repeated(o); got != 0 || strings.Count(o.err, "compiling unit") < 20 {
 		t.Errorf("the failure repeats %d lines of the build's log", got)
+	}
+	if got := repeated(w.must(exitFailed, "resume", "--progress=quiet")); got < 20 {
+		t.Errorf("with --progress=quiet it shows %d lines of the build's log", got)
 	}
 	if now := w.runs("choiros-prod"); now != before {
 		t.Errorf("the target runs\n%s\nbefore\n%s", now, before)
@@ -194,6 +202,10 @@ func TestBuildFails(t *testing.T) {
 	// The next commit is fine, and the failed one is no way back.
 	w.bump(lab.Bump{})
 	w.must(exitOK, "start")
+	// Nor is it the build's fault where what it made cannot be written down.
+	w.bump(lab.Bump{})
+	w.exec("choiros-prod", "mkdir -p /srv/there")
+	w.must(exitFailed, "start", "--manifest", "/srv/there/x.env").mentions(t, "choiros-grind: the build failed with status 1: the manifest /srv/there/x.env cannot be written")
 }
 
 // TestCrash has a unit that dies right after its start: the target puts the
@@ -261,7 +273,7 @@ func TestConfigInCheckout(t *testing.T) {
 	if err := os.WriteFile(w.config, []byte(mine+"\n# not committed\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := w.must(exitOK, "start")
+	o := w.must(exitOK, "start", "--force")
 	said := strings.Index(o.err, "note: rel.toml in "+work+" is not the one of")
 	if opened := strings.Index(o.err, "promotion 2"); said < 0 || said > opened {
 		t.Errorf("nothing was said of it before the promotion began:\n%s", o.err)

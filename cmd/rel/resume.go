@@ -10,7 +10,7 @@ import (
 )
 
 type resumeCmd struct {
-	ID string `arg:"" optional:"" help:"Promotion; by default the only one that can be resumed."`
+	ID string `arg:"" optional:"" help:"Promotion; by default the one that was at work last of those that can be resumed."`
 	waits
 }
 
@@ -35,6 +35,9 @@ func (c *resumeCmd) Run(ctx context.Context, h *house) error {
 		return err
 	}
 	h.claimed(past.ID)
+	// Who watches is told also of a failure before anything is recorded.
+	h.left = past.ID
+	c.sayOthers(h, history, past)
 	h.sayDifferences(past)
 	p := h.promotion()
 	p.ID, p.Plan = past.ID, past.Start.Plan
@@ -54,6 +57,7 @@ func (c *resumeCmd) Run(ctx context.Context, h *house) error {
 
 // resume looks how far the promotion really is, and takes it to its end.
 func (h *house) resume(ctx context.Context, p *phases.Promotion, past *machine.Past) (*machine.Machine, error) {
+	h.foretell(past.Start.Kind, past.State)
 	m, err := machine.Resume(h.journal, p, past, h.show)
 	if err != nil {
 		return nil, err
@@ -67,6 +71,9 @@ func (h *house) resume(ctx context.Context, p *phases.Promotion, past *machine.P
 	return m, h.drive(ctx, m, p)
 }
 
+// choose is the promotion that is named or, without a name, the one of those that can go on
+// which was at work last: whoever types no more than "resume" means what they just saw stop.
+// A refusal leaves its promotion open, and so there may be several.
 func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
 	if c.ID != "" {
 		past, err := find(history, c.ID)
@@ -78,22 +85,41 @@ func (c *resumeCmd) choose(history machine.History) (*machine.Past, error) {
 		}
 		if live := history.Overtaken(past); live != nil {
 			return nil, &refusedError{
-				Text: fmt.Sprintf("promotion %s was overtaken: %s is live since", past.ID, live.ID), Next: "rel abort " + past.ID}
+				Text: fmt.Sprintf("promotion %s was overtaken: %s is live since", past.ID, live.ID), Next: "rel abort " + past.ID + "{here}"}
 		}
 		return past, nil
 	}
-	switch list := history.Resumable(); len(list) {
-	case 0:
-		return nil, &refusedError{Text: "there is no promotion to go on with", Next: "rel start"}
-	case 1:
-		return list[0], nil
-	default:
-		var ids []string
-		for _, p := range list {
-			ids = append(ids, p.ID)
-		}
-		return nil, &refusedError{Text: "several promotions can be resumed: " + strings.Join(ids, ", "), Next: "rel resume " + ids[len(ids)-1]}
+	list := history.Resumable()
+	if len(list) == 0 {
+		return nil, &refusedError{Text: "there is no promotion to go on with", Next: "rel start{here}"}
 	}
+	return urgent(list), nil
+}
+
+// sayOthers tells, where no promotion was named, which others stopped as well.
+func (c *resumeCmd) sayOthers(h *house, history machine.History, past *machine.Past) {
+	var others []string
+	for _, other := range history.Resumable() {
+		if other.ID != past.ID {
+			others = append(others, other.ID)
+		}
+	}
+	if c.ID != "" || len(others) == 0 {
+		return
+	}
+	h.printer.say(fmt.Sprintf("note: going on with %s; also stopped, and left as it is: %s (rel abort ID gives one up)",
+		past.ID, strings.Join(others, ", ")))
+}
+
+// urgent is the promotion to settle first: what the targets may run, unconfirmed, which none
+// of the others gets past; else the one that was at work last.
+func urgent(list []*machine.Past) *machine.Past {
+	for _, p := range list {
+		if p.State == "applied" || p.Unsettled != nil && p.Unsettled.Phase == "apply" {
+			return p
+		}
+	}
+	return list[len(list)-1]
 }
 
 // sayDifferences tells that the recorded plan is not what rel.toml says today.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -32,9 +34,6 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
 	if err := h.reach(ctx, p, machine.Rollback); err != nil {
-		return err
-	}
-	if err := tryForwarding(ctx, p); err != nil {
 		return err
 	}
 	// What is live may be another once whoever holds the targets is gone.
@@ -69,12 +68,13 @@ func (h *house) servingPlan(history machine.History) (phases.Plan, error) {
 // ledger is what the targets know of the releases they ran. They have to agree
 // on the live one, unless the operator names the one to go to.
 func (c *rollbackCmd) ledger(ctx context.Context, p *phases.Promotion) (*phases.Ledger, error) {
+	ledgers, err := c.ledgers(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	var first, fullest *phases.Ledger
-	for _, target := range p.Targets {
-		ledger, err := phases.ReadLedger(ctx, target, nil, p.Plan.App)
-		if err != nil {
-			return nil, err
-		}
+	for i, target := range p.Targets {
+		ledger := ledgers[i]
 		// One that joined later knows less.
 		if fullest == nil || len(ledger.Releases) > len(fullest.Releases) {
 			fullest = ledger
@@ -85,11 +85,28 @@ func (c *rollbackCmd) ledger(ctx context.Context, p *phases.Promotion) (*phases.
 			return nil, &refusedError{
 				Text: fmt.Sprintf("the targets do not run the same release: %s has %s for live, %s has %s",
 					p.Targets[0].Name(), orNothing(first.Live), target.Name(), orNothing(ledger.Live)),
-				Next: "rel status, then rel resume or rel abort the promotion that stopped",
+				Next: "rel status{here}, then rel resume or rel abort the promotion that stopped",
 			}
 		}
 	}
 	return fullest, nil
+}
+
+// ledgers are those of all targets. Whether they let the checks through is tried
+// beside the asking.
+func (c *rollbackCmd) ledgers(ctx context.Context, p *phases.Promotion) ([]*phases.Ledger, error) {
+	list, failures := make([]*phases.Ledger, len(p.Targets)), make([]error, len(p.Targets))
+	var forbidden error
+	var wait sync.WaitGroup
+	wait.Go(func() { forbidden = tryForwarding(ctx, p) })
+	for i, target := range p.Targets {
+		wait.Go(func() { list[i], failures[i] = phases.ReadLedger(ctx, target, nil, p.Plan.App) })
+	}
+	wait.Wait()
+	if forbidden != nil {
+		return nil, forbidden
+	}
+	return list, phases.Join(failures)
 }
 
 // choose fills in the plan: the release to go back to, with the services and
@@ -105,13 +122,17 @@ func (c *rollbackCmd) choose(ctx context.Context, h *house, p *phases.Promotion,
 	if err != nil {
 		return err
 	}
+	past, err := history.Find(id)
+	if err != nil {
+		return err
+	}
 	serving, release := p.Plan, (*phases.Release)(nil)
-	if past := history.Find(id); past != nil && past.Release() != nil {
+	if past != nil && past.Release() != nil {
 		p.Plan, release = past.Start.Plan, past.Release()
 	} else {
 		recorded := ledger.Find(id)
 		if recorded == nil {
-			return &refusedError{Text: fmt.Sprintf("neither the journal nor the targets have release %s on record", id), Next: "rel status"}
+			return &refusedError{Text: fmt.Sprintf("neither the journal nor the targets have release %s on record", id), Next: "rel status{here}"}
 		}
 		if release, err = phases.FetchRelease(ctx, p.Targets[0], nil, p.Plan.App, recorded.ID); err != nil {
 			return err
@@ -144,7 +165,7 @@ func (c *rollbackCmd) name(history machine.History, ledger *phases.Ledger) (stri
 		if list := ledger.Candidates(); len(list) > 0 {
 			return list[0].Origin, nil
 		}
-		return "", &refusedError{Text: "there is no healthy release before the live one to go back to", Next: "rel log"}
+		return "", &refusedError{Text: "there is no healthy release before the live one to go back to", Next: "rel log{here}"}
 	}
 	if r := ledger.Find(c.ID); r != nil {
 		return r.Origin, nil
@@ -154,9 +175,9 @@ func (c *rollbackCmd) name(history machine.History, ledger *phases.Ledger) (stri
 	var releases []phases.Recorded
 	for _, r := range slices.Backward(ledger.Releases) {
 		if !slices.ContainsFunc(releases, func(later phases.Recorded) bool {
-			return later.Content == r.Content && strings.HasPrefix(later.Commit, c.ID)
+			return later.Content == r.Content && strings.HasPrefix(cmp.Or(later.Commit, adoptedWord), c.ID)
 		}) {
-			names, releases = append(names, name{r.ID, r.Commit}), append(releases, r)
+			names, releases = append(names, name{r.ID, cmp.Or(r.Commit, adoptedWord)}), append(releases, r)
 		}
 	}
 	if i, err := match(names, c.ID); err == nil {
@@ -167,7 +188,7 @@ func (c *rollbackCmd) name(history machine.History, ledger *phases.Ledger) (stri
 		return "", err
 	}
 	if to.State != machine.Healthy {
-		return "", &refusedError{Text: fmt.Sprintf("promotion %s never became healthy (it is %s)", to.ID, to.State), Next: "rel log"}
+		return "", &refusedError{Text: fmt.Sprintf("promotion %s never became healthy (it is %s)", to.ID, to.State), Next: "rel log{here}"}
 	}
 	return to.Release().ID, nil
 }

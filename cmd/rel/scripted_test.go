@@ -82,7 +82,9 @@ func writeSSHConfig(t testing.TB, dir string, hosts ...*scripted) (path string) 
 	var config, known strings.Builder
 	for _, h := range hosts {
 		_, port, _ := net.SplitHostPort(h.addr)
+		// The processor does this cipher; what is done in Go is what the race detector looks at.
 		fmt.Fprintf(&config, `Host %s
+    Ciphers aes128-gcm@openssh.com
     HostName 127.0.0.1
     Port %s
     User root
@@ -135,7 +137,8 @@ func (s *scripted) serve(conn *wireConn) {
 	}
 }
 
-// session runs the one command of a session.
+// session runs the one command of a session, which is always the same. To open a shell
+// counts as a command, as each script that the shell then runs does.
 func (s *scripted) session(conn *wireConn, channel ssh.Channel, requests <-chan *ssh.Request) {
 	defer channel.Close()
 	for r := range requests {
@@ -145,21 +148,70 @@ func (s *scripted) session(conn *wireConn, channel ssh.Channel, requests <-chan 
 		}
 		var exe struct{ Command string }
 		_ = ssh.Unmarshal(r.Payload, &exe)
-		c := &call{host: s, in: bufio.NewReader(channel), out: channel, err: channel.Stderr()}
 		now, ran := s.wire.command()
 		if now {
 			s.wire.cut(conn)
 			return
 		}
+		s.wire.note("shell", ran)
 		_ = r.Reply(true, nil)
 		go ssh.DiscardRequests(requests)
-		status := c.run(exe.Command, ran)
 		if ran {
 			s.wire.cut(conn)
 			return
 		}
-		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+		status, cut := s.shell(conn, channel, exe.Command)
+		if !cut {
+			_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+		}
 		return
+	}
+}
+
+// shell is what the bootstrap does: it runs one script that has the session to itself, or
+// one after the other. Of one that is to be cut once it has run nothing more is heard.
+func (s *scripted) shell(conn *wireConn, channel ssh.Channel, command string) (status uint32, cut bool) {
+	if !strings.HasPrefix(command, "exec /bin/sh -c '") {
+		fmt.Fprintf(channel.Stderr(), "a command that no scripted host knows: %s\n", command)
+		return 127, false
+	}
+	fmt.Fprintln(channel, "rel-ready 0")
+	in := bufio.NewReader(channel)
+	if _, err := in.ReadString('\n'); err != nil { // what runs the scripts
+		return 1, false
+	}
+	for {
+		header, err := in.ReadString('\n')
+		if err != nil {
+			return 0, false
+		}
+		now, ran := s.wire.command()
+		if now {
+			s.wire.cut(conn)
+			return 0, true
+		}
+		nonce, size, _ := strings.Cut(strings.TrimSuffix(header, "\n"), " ")
+		fmt.Fprintln(channel, nonce)
+		fmt.Fprintln(channel.Stderr(), nonce)
+		c := &call{host: s, in: in, out: channel, err: channel.Stderr()}
+		if !c.begin() {
+			return 1, false
+		}
+		n, err := strconv.ParseInt(size, 10, 64)
+		if err == nil {
+			c.in = bufio.NewReader(io.LimitReader(in, n))
+		}
+		status = c.run(ran)
+		switch {
+		case ran:
+			s.wire.cut(conn)
+			return 0, true
+		case err != nil:
+			return status, false
+		}
+		_, _ = io.Copy(io.Discard, c.in)
+		fmt.Fprintf(channel, "%s %d\n", nonce, status)
+		fmt.Fprintf(channel.Stderr(), "%s %d\n", nonce, status)
 	}
 }
 
@@ -173,7 +225,7 @@ func (s *scripted) answerCheck(channel ssh.Channel) {
 	fmt.Fprintf(channel, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
 }
 
-// call is one command that a host was asked for.
+// call is one script that a host was sent.
 type call struct {
 	host     *scripted
 	env      map[string]string
@@ -182,27 +234,15 @@ type call struct {
 	out, err io.Writer
 }
 
-// run is what the login shell does. Of a command that is to be cut once it has run
-// nothing more is heard.
-func (c *call) run(command string, cut bool) (status uint32) {
-	if !strings.HasPrefix(command, "exec /bin/sh -c '") {
-		fmt.Fprintf(c.err, "a command that no scripted host knows: %s\n", command)
-		return 127
-	}
-	fmt.Fprintln(c.out, "rel-ready")
-	if !c.bootstrap() {
-		return 0
-	}
-	if strings.Contains(c.code, "exec scp -qt ") {
-		c.host.wire.note("scp", cut)
-		return c.sink(c.env["TO"], cut)
-	}
+// run runs a script. Of one that is to be cut once it has run nothing more is heard.
+func (c *call) run(cut bool) (status uint32) {
 	if cut {
 		c.out, c.err = io.Discard, io.Discard
 	}
 	for _, s := range scripts {
 		if strings.Contains(c.code, "# "+s.sentence) {
-			c.host.wire.note(s.name, cut)
+			// A look may be asked for twice, a move may not.
+			c.host.wire.note(strings.TrimSpace(s.name+" "+c.env["STEP"]), cut)
 			if noise := c.host.noise.Load(); noise != nil {
 				(*noise)(s.name, c.err)
 			}
@@ -213,15 +253,9 @@ func (c *call) run(command string, cut bool) (status uint32) {
 	return 127
 }
 
-// bootstrap reads what remote sends before a script's own input. A script that did
-// not arrive whole is not run: it comes in one packet, so here it never comes in part.
-func (c *call) bootstrap() (whole bool) {
-	nonce, err := c.in.ReadString('\n')
-	if err != nil {
-		return false
-	}
-	fmt.Fprint(c.out, nonce)
-	fmt.Fprint(c.err, nonce)
+// begin reads what remote sends before a script's own input. A script that did
+// not arrive whole is not run.
+func (c *call) begin() (whole bool) {
 	for c.env = map[string]string{}; ; {
 		line, err := c.in.ReadString('\n')
 		if err != nil {
@@ -260,30 +294,21 @@ func (c *call) rows() []string {
 	return rows
 }
 
-// sink is scp's receiving end. One that is to be cut says nothing of the end.
-func (c *call) sink(path string, cut bool) uint32 {
+// sink is scp's receiving end: what it has taken.
+func (c *call) sink() (data []byte, whole bool) {
 	header, err := c.in.ReadString('\n')
 	if err != nil {
-		return 1
+		return nil, false
 	}
 	var mode, name string
 	var size int
 	if _, err := fmt.Sscanf(header, "C%s %d %s\n", &mode, &size, &name); err != nil {
-		return 1
+		return nil, false
 	}
-	_, _ = c.out.Write([]byte{0})
-	data := make([]byte, size)
-	n, err := io.ReadFull(c.in, data)
-	// What has come lies there, whether it is all or not.
-	c.host.model.write(path, data[:n])
-	if err != nil {
-		return 1
+	data = make([]byte, size)
+	if _, err := io.ReadFull(c.in, data); err != nil {
+		return nil, false
 	}
-	if _, err := c.in.ReadByte(); err != nil {
-		return 1
-	}
-	if !cut {
-		_, _ = c.out.Write([]byte{0})
-	}
-	return 0
+	_, err = c.in.ReadByte()
+	return data, err == nil
 }

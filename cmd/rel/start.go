@@ -10,13 +10,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
 
-type startCmd struct {
+// scope is what a promotion is to be of, in place of what rel.toml says.
+type scope struct {
 	Grind          string   `placeholder:"HOST" help:"Build host, instead of build.host."`
 	Prod           []string `placeholder:"HOST" help:"Target, instead of all [[target]]; can be given several times."`
 	Repo           string   `placeholder:"PATH" help:"Checkout on every host, instead of repo."`
@@ -27,7 +29,11 @@ type startCmd struct {
 	AllowDowngrade bool     `help:"Promote a commit that does not follow the live one."`
 	AcceptDrift    bool     `help:"Repoint also links that someone repointed by hand."`
 	Again          bool     `help:"Promote a commit that was rolled back; say why with -m."`
-	Force          bool     `help:"Restart the units even if the release is live already."`
+}
+
+type startCmd struct {
+	scope
+	Force bool `help:"Restart the units even if the release is live already."`
 	waits
 	Message string `short:"m" placeholder:"WHY" help:"Why, for the audit."`
 }
@@ -46,6 +52,9 @@ func briefly(ctx context.Context, what string) (context.Context, context.CancelF
 
 // Run promotes a new commit.
 func (c *startCmd) Run(ctx context.Context, h *house) error {
+	if c.Again && c.Message == "" {
+		return &usageError{"--again wants a reason: -m WHY"}
+	}
 	plan, err := c.plan(h)
 	if err != nil {
 		return err
@@ -56,6 +65,7 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err := h.openPrinter(); err != nil {
 		return err
 	}
+	plan.Force = c.Force
 	p := h.promotion()
 	p.Plan = plan
 	ctx, stop := h.interruptible(ctx)
@@ -65,25 +75,40 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	if err := h.reach(ctx, p, machine.Forward); err != nil {
 		return err
 	}
-	if err := tryForwarding(ctx, p); err != nil {
+	return h.patiently(ctx, c.waits, p, func() error { return c.promote(ctx, h, p) })
+}
+
+// promote asks the hosts what is to be done, and does it.
+func (c *startCmd) promote(ctx context.Context, h *house, p *phases.Promotion) error {
+	asking, answered := briefly(ctx, "asking what is to be done")
+	defer answered()
+	presumed := h.presume(asking, p)
+	looks, err := c.survey(asking, h, p)
+	if err != nil {
 		return err
 	}
-	return h.patiently(ctx, c.waits, p, func() error {
-		if err := c.pin(ctx, h, p); err != nil {
-			return err
-		}
-		if err := c.survey(ctx, h, p); err != nil {
-			return err
-		}
-		if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
-			return err
-		}
-		return h.promote(ctx, p, machine.Start{Kind: machine.Forward, Plan: p.Plan, Why: c.Message})
-	})
+	if live, err := h.alreadyLive(asking, p, looks, presumed); live || err != nil {
+		return err
+	}
+	answered()
+	if err := c.judge(ctx, h, p, looks); err != nil {
+		return err
+	}
+	if err := h.confirm(ctx, p, looks); err != nil {
+		return err
+	}
+	if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
+		return err
+	}
+	beside, cancel := briefly(ctx, "asking for the live commits")
+	wait := p.Foresee(beside)
+	defer wait()
+	defer cancel()
+	return h.promote(ctx, p, machine.Start{Kind: machine.Forward, Plan: p.Plan, Why: c.Message})
 }
 
 // plan is the configuration's, with the flags in place of its keys.
-func (c *startCmd) plan(h *house) (phases.Plan, error) {
+func (c *scope) plan(h *house) (phases.Plan, error) {
 	conf, err := readConfig(h.globals.Config)
 	if err != nil {
 		return phases.Plan{}, err
@@ -96,23 +121,22 @@ func (c *startCmd) plan(h *house) (phases.Plan, error) {
 	if err := h.openJournal(); err != nil {
 		return phases.Plan{}, err
 	}
-	if c.Again && c.Message == "" {
-		return phases.Plan{}, &usageError{"--again wants a reason: -m WHY"}
-	}
 	if c.SHA != "" && !commitName.MatchString(c.SHA) {
 		return phases.Plan{}, &usageError{fmt.Sprintf("--sha %s is no commit: it takes at least four hex digits", c.SHA)}
 	}
 	plan, err := conf.plan()
-	plan.AllowDowngrade, plan.AcceptDrift, plan.Again, plan.Force = c.AllowDowngrade, c.AcceptDrift, c.Again, c.Force
+	plan.AllowDowngrade, plan.AcceptDrift, plan.Again = c.AllowDowngrade, c.AcceptDrift, c.Again
 	return plan, err
 }
 
-func (c *startCmd) override(conf *config) {
+func (c *scope) override(conf *config) {
 	set := func(to *string, flag string) {
 		if flag != "" {
 			*to = flag
 		}
 	}
+	// What is found wrong from here on is the flags'.
+	conf.places = nil
 	set(&conf.Build.Host, c.Grind)
 	set(&conf.Manifest, c.Manifest)
 	if c.Repo != "" {
@@ -144,21 +168,29 @@ func (c *startCmd) override(conf *config) {
 	}
 }
 
-// pin settles which commit this is about.
-func (c *startCmd) pin(ctx context.Context, h *house, p *phases.Promotion) error {
-	ctx, cancel := briefly(ctx, "asking the origin")
+// survey settles which commit this is about, and what the targets are like. Whether
+// they let the checks through is tried beside that.
+func (c *scope) survey(ctx context.Context, h *house, p *phases.Promotion) ([]*phases.Look, error) {
+	ctx, cancel := briefly(ctx, "asking the origin, and looking at the targets,")
 	defer cancel()
+	var forbidden error
+	var trying sync.WaitGroup
+	trying.Go(func() { forbidden = tryForwarding(ctx, p) })
 	root, config := repoPath(h.config.path)
-	pinned, err := phases.Pin(ctx, p.Build, func(line string) { h.printer.line(p.Build.Name(), line) }, p.Plan, c.SHA, config)
+	pinned, looks, err := phases.Survey(ctx, p, c.SHA, config)
+	trying.Wait()
+	if forbidden != nil {
+		return nil, forbidden
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.Plan.Commit, p.Plan.Subject = pinned.Commit, pinned.Subject
 	if pinned.ConfigBlob != "" && !isBlob(h.config.path, pinned.ConfigBlob) {
 		h.printer.say(fmt.Sprintf("note: %s in %s is not the one of %s; this promotion goes by %s",
 			config, root, p.Plan.Short(), h.config.path))
 	}
-	return nil
+	return looks, nil
 }
 
 // repoPath is the checkout that the file lies in, and its path in there; both

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,12 @@ import (
 
 type statusCmd struct {
 	JSON bool `name:"json" help:"Print it as JSON."`
+}
+
+// statusJSON is the document that `rel status --json` prints.
+type statusJSON struct {
+	Schema  int            `json:"schema"`
+	Targets []targetStatus `json:"targets"`
 }
 
 // targetStatus is what one target runs, against its own record and the journal.
@@ -33,6 +40,10 @@ type targetStatus struct {
 	// that it does not go back by itself.
 	Pending   string `json:"pending,omitempty"`
 	Unguarded bool   `json:"unguarded,omitempty"`
+	// Applied says that the pending one is what the links lead to, and Until when it goes
+	// back, unless it is confirmed.
+	Applied bool       `json:"applied,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`
 	// Hold is who may change the target at this moment, or died a moment ago.
 	Hold  *phases.Holder    `json:"hold,omitempty"`
 	Links map[string]string `json:"links,omitempty"`
@@ -45,6 +56,8 @@ type targetStatus struct {
 	// record or the journal has it.
 	Notes []string `json:"notes,omitempty"`
 	Drift []string `json:"drift,omitempty"`
+	// straight is what to type, where the target is not as its own record has it.
+	straight string
 	// Error is why the target could not be asked.
 	Error string `json:"error,omitempty"`
 }
@@ -109,7 +122,8 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, history mach
 	if _, err := target.connect(ctx); err != nil {
 		return s, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 4*lookTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, 4*lookTimeout,
+		&remote.LostError{Host: target.name, Err: fmt.Errorf("no answer within %s", 4*lookTimeout)})
 	defer cancel()
 	look, err := phases.LookAt(ctx, target, nil, plan, "")
 	if err != nil {
@@ -132,15 +146,39 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, history mach
 	for _, id := range slices.Sorted(maps.Keys(look.Returned)) {
 		s.Notes = append(s.Notes, id+" went back: "+look.Returned[id])
 	}
-	s.Drift = drift(look, plan)
+	s.await(ctx, target, plan, look)
+	if s.Drift = drift(look, plan, s.Applied); len(s.Drift) > 0 && !s.Applied {
+		s.straight = straighten(look)
+	}
 	s.compare(history)
 	return s, nil
 }
 
-// drift names the ways in which a target is not as its own record has it.
-func drift(look *phases.Look, plan *phases.Plan) []string {
+// await learns how the release is that waits to be confirmed, if one does: only its own
+// promotion is told when it goes back.
+func (s *targetStatus) await(ctx context.Context, target phases.Host, plan *phases.Plan, look *phases.Look) {
+	if look.Unguarded || !promotionID.MatchString(look.Pending) {
+		return
+	}
+	own, err := phases.LookAt(ctx, target, nil, plan, look.Pending)
+	if err != nil || own.Outcome == nil || own.Outcome.Result != "applied" || own.Reverted != "" || own.Pending != look.Pending {
+		return
+	}
+	s.Applied = true
+	if own.Left > 0 {
+		until := time.Now().Add(own.Left).Truncate(time.Second)
+		s.Until = &until
+	}
+}
+
+// drift names the ways in which a target is not as its own record has it. Where a release
+// is applied that waits, the links are its own, but for those that no release would have so.
+func drift(look *phases.Look, plan *phases.Plan, applied bool) []string {
 	var ways []string
 	for _, link := range slices.Sorted(maps.Keys(look.Recorded)) {
+		if applied && !slices.Contains(look.ByHand, link) {
+			continue
+		}
 		if at := look.Links[link]; at != look.Recorded[link] {
 			ways = append(ways, fmt.Sprintf("%s points at %s, not at %s", link, orNothing(at), look.Recorded[link]))
 		}
@@ -159,6 +197,19 @@ func drift(look *phases.Look, plan *phases.Plan) []string {
 	return ways
 }
 
+// straighten is what makes a target as its own record has it: with the live commit named,
+// since without it the tip of the branch would go live instead.
+func straighten(look *phases.Look) string {
+	words := "rel start --force"
+	if commitName.MatchString(look.LiveCommit) {
+		words += " --sha " + phases.Short(look.LiveCommit)
+	}
+	if len(look.ByHand) > 0 {
+		words += " --accept-drift"
+	}
+	return words + "{here}"
+}
+
 // compare sets the target against the journal of this operator, who need not be
 // the only one.
 func (s *targetStatus) compare(history machine.History) {
@@ -167,9 +218,10 @@ func (s *targetStatus) compare(history machine.History) {
 		return
 	}
 	s.Journal = live.ID
+	known, err := history.Find(s.Live)
 	switch {
 	case s.Live == live.ID:
-	case s.Live > live.ID && history.Find(s.Live) == nil:
+	case s.Live > live.ID && known == nil && err == nil:
 		s.Notes = append(s.Notes, fmt.Sprintf("promoted from elsewhere: this journal has %s for live", live.ID))
 	default:
 		s.Drift = append(s.Drift, fmt.Sprintf("it has %s for live, the journal %s", orNothing(s.Live), live.ID))
@@ -178,32 +230,43 @@ func (s *targetStatus) compare(history machine.History) {
 
 func (c *statusCmd) print(h *house, list []targetStatus, history machine.History) error {
 	if c.JSON {
-		encoder := json.NewEncoder(h.std.out)
+		encoder := json.NewEncoder(forJSON(h.std.out))
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(struct {
-			Schema  int            `json:"schema"`
-			Targets []targetStatus `json:"targets"`
-		}{1, list})
+		return encoder.Encode(statusJSON{jsonSchema, list})
 	}
-	for i := range list {
-		list[i].print(h.std.out, history)
-	}
-	return nil
+	return atOnce(h.std.out, func(out io.Writer) {
+		for i := range list {
+			list[i].print(out, history, h.advice())
+		}
+	})
 }
 
-func (s *targetStatus) print(out io.Writer, history machine.History) {
-	line := func(format string, args ...any) { fmt.Fprintf(out, "    "+format+"\n", args...) }
+func (s *targetStatus) print(out io.Writer, history machine.History, a advice) {
+	line := func(format string, args ...any) {
+		fmt.Fprintf(out, "    %s\n", a.placed(flat(fmt.Sprintf(format, args...))))
+	}
 	if s.Error != "" {
-		fmt.Fprintf(out, "%s\n", s.Error)
+		fmt.Fprintf(out, "%s\n", flat(s.Error))
 		return
 	}
-	subject := ""
-	if past := history.Find(s.Live); past != nil {
+	runs, commit, subject := s.Live, s.Commit, ""
+	if s.Applied {
+		runs, commit = s.Pending, s.Pending[strings.LastIndex(s.Pending, "-")+1:]
+	}
+	if past, _ := history.Find(runs); past != nil {
 		subject = "  " + past.Start.Plan.Subject
 	}
-	fmt.Fprintf(out, "%s  %s  %s%s\n", s.Host, orNothing(s.Live), shortOr(s.Commit, "no commit"), subject)
+	fmt.Fprintln(out, flat(fmt.Sprintf("%s  %s  %s%s", s.Host, orNothing(runs), shortOr(commit, "no commit"), subject)))
+	since := ""
 	if s.Since != nil {
-		line("since %s, by %s", s.Since.Local().Format("2006-01-02 15:04:05"), s.By)
+		since = fmt.Sprintf("since %s, by %s", s.Since.Local().Format(time.DateTime), s.By)
+	}
+	switch {
+	case s.Applied:
+		line("applied, and waits to be confirmed%s: rel resume %s{here}", s.until(), s.Pending)
+		line("confirmed before it: %s  %s  %s", orNothing(s.Live), shortOr(s.Commit, "no commit"), since)
+	case since != "":
+		line("%s", since)
 	}
 	for _, link := range slices.Sorted(maps.Keys(s.Links)) {
 		line("%s -> %s", link, s.Links[link])
@@ -224,19 +287,30 @@ func (s *targetStatus) print(out io.Writer, history machine.History) {
 	for _, way := range s.Drift {
 		line("drift: %s", way)
 	}
+	if s.straight != "" {
+		line("next: %s, which makes it as its record has it", s.straight)
+	}
 }
 
 // backShown is how many ways back are shown; all of them are in the JSON.
 const backShown = 5
+
+// until says when what waits goes back.
+func (s *targetStatus) until() string {
+	if s.Until == nil {
+		return ""
+	}
+	return fmt.Sprintf(" until %s (%s more), or goes back by itself", s.Until.Local().Format(time.TimeOnly), time.Until(*s.Until).Round(time.Second))
+}
 
 func (s *targetStatus) waiting() (notes []string) {
 	if s.Hold.Alive() {
 		notes = append(notes, "held by "+s.Hold.String())
 	}
 	switch {
-	case s.Pending == "":
+	case s.Pending == "", s.Applied:
 	case s.Unguarded:
-		notes = append(notes, s.Pending+" is not confirmed, and nothing takes it back by itself: rel resume "+s.Pending)
+		notes = append(notes, s.Pending+" is not confirmed, and nothing takes it back by itself: rel resume "+bare(s.Pending)+"{here}")
 	default:
 		notes = append(notes, s.Pending+" is not confirmed; it goes back by itself if it is not in time")
 	}

@@ -36,7 +36,7 @@ func TestSudo(t *testing.T) {
 	w.rewrite(`keep         = 5`, "keep = 5\nbecome = \"sudo\"")
 	o = rel(exitRefused, "start")
 	o.closes(t)
-	o.mentions(t, "deploy cannot become root with sudo -n: sudo: a password is required", "NOPASSWD", "ssh choiros-prod sudo -n true")
+	o.mentions(t, "deploy cannot become root with sudo -n: sudo: a password is required", "NOPASSWD", " choiros-prod sudo -n true")
 	unchanged()
 
 	w.exec("choiros-prod", `echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/rel`)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
 
@@ -39,7 +40,11 @@ func (s *scene) class(code int, said string, events []journal.Event) string {
 	case len(events) == 0:
 		return unsent
 	}
-	switch last := events[len(events)-1]; {
+	last := events[len(events)-1]
+	if last.Kind == journal.Left && len(events) > 1 {
+		last = events[len(events)-2]
+	}
+	switch {
 	case last.Kind == journal.Intent || last.Kind == journal.Failed && strings.Contains(last.Text, "the connection was lost"):
 		return unknown
 	case last.Kind == journal.Failed || last.Kind == journal.Moved:
@@ -87,6 +92,14 @@ func play(t testing.TB, c sweepCase, usual map[string]int) (r result) {
 	events := s.events()
 	r.class = s.class(r.code, r.said, events)
 	s.truthful(&r, c.cutting, usual)
+	if len(events) > 0 {
+		past, err := machine.Replay(events)
+		if err != nil {
+			r.fault("what is recorded cannot be read: %v", err)
+		} else if status := exitStatus(past, events); status != r.code {
+			r.fault("it ended with %d, and %d is on record", r.code, status)
+		}
+	}
 	switch {
 	case len(events) == 0:
 		r.second = s.goOn(&r, s.wanted(), "start")
@@ -140,8 +153,7 @@ func (s *scene) consistent(r *result) {
 
 // once are the scripts that a run of rel sends again only if the host surely has not
 // run them; others it may ask twice.
-var once = map[string]bool{"pin": true, "sync": true, "build": true, "closure": true,
-	"receive": true, "export": true, "import": true, "prune": true}
+var once = map[string]bool{"pin": true, "sync move": true, "build": true, "receive": true, "send": true, "unpack": true}
 
 // truthful compares what rel says of the cut with what the hosts know of it.
 func (s *scene) truthful(r *result, c cutting, usual map[string]int) {

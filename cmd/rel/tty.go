@@ -1,62 +1,54 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
 )
 
-// ttyPrinter draws the phase at work as a block that is redrawn in place: a
-// line for the phase, a line for each host with the last thing heard of it,
-// and below them the last lines of output. What is done scrolls up and stays.
+// ttyPrinter draws a promotion as one block that is redrawn in place: a line for each
+// phase, and under the one that is at work a line for each host and the last lines of
+// output. What else is said scrolls up above it. When it is closed the block stays, with
+// all that was noted.
 type ttyPrinter struct {
-	mu    sync.Mutex
-	out   io.Writer
-	size  func() (width int, ok bool)
-	paint paint
+	mu     sync.Mutex
+	screen screen
+	paint  paint
+	now    func() time.Time
 
-	phase   string
-	started time.Time
-	hosts   []string
-	heard   map[string]heard
-	tail    []string
-	// drawn is how many lines of the block stand on the screen.
-	drawn int
+	rows    []*row
+	current *row
+	tail    lastLines
 	// paused says that a question stands where the block would be drawn, and
 	// waiting what is to be said once it is answered.
 	paused  bool
 	waiting []string
 	closed  bool
 	stop    chan struct{}
-}
-
-// heard is the last note of a host, and how long it took from the phase's start.
-type heard struct {
-	text  string
-	after time.Duration
+	// drew is when something was drawn last.
+	drew time.Time
 }
 
 const (
 	// frame is how often the block is redrawn while nothing happens.
 	frame = 250 * time.Millisecond
-	// liveTail is how many lines of output the block shows.
-	liveTail = 5
+	// asleep is how long nothing was drawn at least where the process was stopped, and
+	// waking how long it then waits to be told so.
+	asleep = 4 * frame
+	waking = 30 * time.Millisecond
 )
 
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-func newTTY(out io.Writer, size func() (int, bool), paint paint) *ttyPrinter {
-	t := &ttyPrinter{out: out, size: size, paint: paint, heard: map[string]heard{}, stop: make(chan struct{})}
-	go t.animate()
-	return t
+func newTTY(out io.Writer, size func() (width, height int, ok bool), paint paint, now func() time.Time) *ttyPrinter {
+	return &ttyPrinter{screen: screen{out: out, size: size, reflows: reflows()}, paint: paint, now: now, drew: now(), stop: make(chan struct{})}
 }
 
+// animate redraws the block until the printer is closed.
 func (t *ttyPrinter) animate() {
 	tick := time.NewTicker(frame)
 	defer tick.Stop()
@@ -65,174 +57,206 @@ func (t *ttyPrinter) animate() {
 		case <-t.stop:
 			return
 		case <-tick.C:
-			t.mu.Lock()
-			t.redraw()
-			t.mu.Unlock()
+			t.draw(func() []string { return nil })
 		}
 	}
+}
+
+// draw does something, and shows the lines that stay of it above the block.
+func (t *ttyPrinter) draw(do func() []string) {
+	t.awake()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drew = t.now()
+	above := do()
+	switch {
+	case t.closed:
+	case t.paused:
+		t.waiting = append(t.waiting, above...)
+	default:
+		t.screen.show(above, t.live())
+	}
+}
+
+// awake waits a moment, if the process seems to have been stopped: whoever is told that it
+// goes on has the screen forget the block, below which a shell has written since.
+func (t *ttyPrinter) awake() {
+	t.mu.Lock()
+	slept := t.now().Sub(t.drew) > asleep
+	t.mu.Unlock()
+	if slept {
+		time.Sleep(waking)
+	}
+}
+
+// continued is told that the process was stopped, and goes on.
+func (t *ttyPrinter) continued() {
+	t.mu.Lock()
+	t.screen.forget()
+	t.drew = t.now()
+	t.mu.Unlock()
+	t.draw(func() []string { return nil })
+}
+
+func (t *ttyPrinter) live() []string {
+	width, height, ok := t.screen.size()
+	if !ok {
+		return nil
+	}
+	return t.block(width).live(height - 1)
+}
+
+func (t *ttyPrinter) block(width int) *block {
+	return &block{paint: t.paint, rows: t.rows, tail: t.tail.texts(), now: t.now(), width: width}
+}
+
+// expect begins the block of a promotion that has these steps. That of an earlier one
+// stays.
+func (t *ttyPrinter) expect(steps []step) {
+	t.draw(func() []string {
+		above := t.final()
+		for _, s := range steps {
+			t.rows = append(t.rows, &row{step: s})
+		}
+		return above
+	})
+}
+
+// final ends the block, and returns what stays of it: all, if anything was begun.
+func (t *ttyPrinter) final() (lines []string) {
+	for _, r := range t.rows {
+		if r.begun() {
+			width, _, _ := t.screen.size()
+			lines = t.block(width).final()
+			break
+		}
+	}
+	t.rows, t.current, t.tail = nil, nil, lastLines{}
+	return lines
 }
 
 func (t *ttyPrinter) event(ev journal.Event) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	mark, text := describe(&ev)
-	switch ev.Kind {
-	case journal.Intent:
-		t.phase, t.started = text, time.Now()
-		t.hosts, t.heard, t.tail = nil, map[string]heard{}, nil
-	case journal.Note:
-		if ev.Host == "" || t.phase == "" {
-			t.permanent("  " + text)
-			break
-		}
-		t.hear(ev.Host, ev.Text)
-	default:
-		if mark == "" {
-			break
-		}
-		t.erase()
-		t.write(t.paint(markColour(ev.Kind), mark) + " " + text)
-		if t.phase != "" {
-			for _, host := range t.hosts {
-				t.write(t.paint(faint, t.hostLine(host)))
-			}
-		}
-		t.phase = ""
-	}
-	t.redraw()
+	t.draw(func() []string { return t.take(&ev) })
 }
 
-func (t *ttyPrinter) hear(host, text string) {
-	if _, known := t.heard[host]; !known {
-		t.hosts = append(t.hosts, host)
+// take takes an event, and returns what is shown of it above the block.
+func (t *ttyPrinter) take(ev *journal.Event) []string {
+	mark, text := describe(ev)
+	switch {
+	case ev.Kind == journal.Intent:
+		t.current, t.tail = t.row(ev.Phase), lastLines{}
+		t.current.begin(ev.Attempt, t.since(ev))
+		return nil
+	case ev.Kind == journal.Note && ev.Host != "" && t.current != nil:
+		t.current.hear(ev.Host, ev.Text, t.since(ev))
+		return nil
+	case ev.Phase != "" && (ev.Kind == journal.Moved || ev.Kind == journal.Failed || ev.Kind == journal.Interrupted):
+		t.row(ev.Phase).end(ev)
+		t.current, t.tail = nil, lastLines{}
+		return nil
+	case ev.Kind == journal.Resumed:
+		t.reset(ev.State)
+	case ev.Kind == journal.Moved && !machine.Ended(ev.State):
+		t.undo(ev.State)
 	}
-	t.heard[host] = heard{text: text, after: time.Since(t.started)}
+	if mark == "" {
+		return nil
+	}
+	return []string{t.paint(markColour(ev.Kind), mark) + " " + text}
+}
+
+// since is when an event was: who watches from another terminal may be told of it late.
+func (t *ttyPrinter) since(ev *journal.Event) time.Time {
+	if now := t.now(); ev.At.IsZero() || ev.At.After(now) {
+		return now
+	}
+	return ev.At
+}
+
+// row is the phase's; it is put last, if nobody has told of it.
+func (t *ttyPrinter) row(phase string) *row {
+	for _, r := range t.rows {
+		if r.phase == phase {
+			return r
+		}
+	}
+	t.rows = append(t.rows, &row{step: step{phase: phase}})
+	return t.rows[len(t.rows)-1]
+}
+
+// undo marks what was done after that state. What was heard of it stays, as does what
+// failed: they say why it was undone.
+func (t *ttyPrinter) undo(state string) {
+	for _, r := range t.after(state) {
+		r.undo()
+	}
+}
+
+// reset has all be to come that comes after that state: an earlier run is gone on from
+// there, which may have come further.
+func (t *ttyPrinter) reset(state string) {
+	for _, r := range t.after(state) {
+		r.reset()
+	}
+}
+
+// after are the rows that come after the one that leads to that state.
+func (t *ttyPrinter) after(state string) []*row {
+	last := -1
+	for i, r := range t.rows {
+		if r.state == state {
+			last = i
+		}
+	}
+	return t.rows[last+1:]
 }
 
 func (t *ttyPrinter) line(host, text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tail = append(t.tail, hostPrefix(host)+text)
-	if len(t.tail) > liveTail {
-		t.tail = t.tail[1:]
+	t.tail.add(host, text, liveTail)
+}
+
+func (t *ttyPrinter) tick(host string, tick phases.Tick) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current != nil {
+		t.current.tick(host, tick, t.now())
 	}
 }
 
 func (t *ttyPrinter) say(text string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.permanent("• " + text)
-	t.redraw()
+	t.draw(func() []string { return []string{"• " + flat(text)} })
 }
 
 func (t *ttyPrinter) close() {
+	t.unpause(func() []string {
+		lines := t.final()
+		if !t.closed {
+			close(t.stop)
+		}
+		return lines
+	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return
-	}
-	t.unpause()
-	t.erase()
 	t.closed = true
-	close(t.stop)
 }
 
 // pause leaves the screen to a question, until resume.
 func (t *ttyPrinter) pause() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.erase()
+	t.screen.show(nil, nil)
 	t.paused = true
 }
 
-func (t *ttyPrinter) resume() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.unpause()
-	t.redraw()
-}
+func (t *ttyPrinter) resume() { t.unpause(func() []string { return nil }) }
 
-// unpause says what was kept back while a question was open.
-func (t *ttyPrinter) unpause() {
-	t.paused = false
-	for _, line := range t.waiting {
-		t.write(line)
-	}
-	t.waiting = nil
-}
-
-// permanent prints a line above the block.
-func (t *ttyPrinter) permanent(text string) {
-	t.erase()
-	t.write(text)
-}
-
-func (t *ttyPrinter) hostLine(host string) string {
-	h := t.heard[host]
-	return fmt.Sprintf("    %-16s %6s  %s", host, millis(h.after.Milliseconds()), h.text)
-}
-
-// redraw draws the block over the one that stands there, in one write: a
-// terminal that shows half of it would flicker.
-func (t *ttyPrinter) redraw() {
-	if t.closed || t.paused {
-		return
-	}
-	var b strings.Builder
-	b.WriteString(t.eraser())
-	t.drawn = 0
-	if t.phase != "" {
-		for _, line := range t.block() {
-			b.WriteString(t.fit(line))
-			t.drawn++
-		}
-	}
-	_, _ = io.WriteString(t.out, b.String())
-}
-
-func (t *ttyPrinter) block() []string {
-	elapsed := time.Since(t.started)
-	turn := spinner[int(elapsed/frame)%len(spinner)]
-	lines := []string{t.paint(bold, turn+" "+t.phase) + "  " + millis(elapsed.Milliseconds())}
-	for _, host := range t.hosts {
-		lines = append(lines, t.hostLine(host))
-	}
-	for _, line := range t.tail {
-		lines = append(lines, t.paint(faint, "    │ "+line))
-	}
-	return lines
-}
-
-// write prints one line that stays, in full: it may wrap.
-func (t *ttyPrinter) write(line string) {
-	switch {
-	case t.closed:
-	case t.paused:
-		t.waiting = append(t.waiting, line)
-	default:
-		_, _ = io.WriteString(t.out, line+"\n")
-	}
-}
-
-// fit cuts a line of the block to the terminal's width: one that wrapped would
-// make the block taller than what eraser goes up by.
-func (t *ttyPrinter) fit(line string) string {
-	width := 80
-	if w, ok := t.size(); ok {
-		width = w
-	}
-	return ansi.Truncate(strings.ReplaceAll(line, "\t", " "), max(width-1, 1), "…") + "\n"
-}
-
-func (t *ttyPrinter) erase() {
-	_, _ = io.WriteString(t.out, t.eraser())
-	t.drawn = 0
-}
-
-// eraser goes up to the block's first line and clears from there to the end.
-func (t *ttyPrinter) eraser() string {
-	if t.drawn == 0 {
-		return ""
-	}
-	return fmt.Sprintf("\x1b[%dA\x1b[J", t.drawn)
+// unpause says what was kept back while a question was open, and then what do returns.
+func (t *ttyPrinter) unpause(do func() []string) {
+	t.draw(func() []string {
+		lines := append(t.waiting, do()...)
+		t.paused, t.waiting = false, nil
+		return lines
+	})
 }

@@ -84,7 +84,7 @@ func (c *unlockCmd) holder(ctx context.Context, p *phases.Promotion, targets []p
 		}
 	}
 	if len(names) > 0 {
-		return "", &refusedError{Text: fmt.Sprintf("it is not %s that holds the targets, but %s", c.ID, names[0].id), Next: "rel status"}
+		return "", &refusedError{Text: fmt.Sprintf("it is not %s that holds the targets, but %s", c.ID, names[0].id), Next: "rel status{here}"}
 	}
-	return "", &refusedError{Text: "nobody holds the targets", Next: "rel status"}
+	return "", &refusedError{Text: "nobody holds the targets", Next: "rel status{here}"}
 }

@@ -51,10 +51,12 @@ func fromBuild(configured, reached string) string {
 
 func judgeView(f *findings, v *view, l login, via string) {
 	host, port, _ := net.SplitHostPort(v.address)
-	scan := there(v.from, fmt.Sprintf("ssh-keyscan -T 8 -p %s %s", port, host))
+	scan := f.there(v.from, fmt.Sprintf("ssh-keyscan -T 8 -p %s %s", port, host))
 	switch {
 	case via == phases.Relayed:
 		f.ok("from-build", "what is copied goes through this machine: copy.via")
+	case via == phases.Cached:
+		f.ok("from-build", "what is copied goes through the binary cache: copy.via")
 	case v.err != nil:
 		f.failed("from-build", v.err)
 	case len(v.keys) == 0:
@@ -63,7 +65,7 @@ func judgeView(f *findings, v *view, l login, via string) {
 			why = " (" + v.said + ")"
 		}
 		cure := scan + "; or from_build in rel.toml, if it has another address there"
-		if via == phases.Direct {
+		if via == phases.Direct || via == phases.NixCopy {
 			f.fail("from-build", cure, "%s does not reach %s%s, and copy.via has it send there", v.from, v.address, why)
 			break
 		}

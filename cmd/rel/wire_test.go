@@ -18,8 +18,9 @@ type cutting struct {
 	// nothing more passes.
 	at        int64
 	direction int
-	// command is the command, from 1, at which it is cut: as it is asked for or, if
-	// ran is set, once it has run and before it has answered.
+	// command is the command, from 1, at which it is cut: a script, or the opening of a
+	// shell; as it is asked for or, if ran is set, once it has run and before it has
+	// answered.
 	command int
 	ran     bool
 	// all cuts every connection that is open, as a laptop's network goes; otherwise

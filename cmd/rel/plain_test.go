@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"choir.chat/rel/journal"
+	"choir.chat/rel/machine"
+	"choir.chat/rel/phases"
+	"choir.chat/rel/remote"
+)
+
+// plainAt is a plain printer with a time of its own.
+func plainAt(github bool) (p *plainPrinter, out *bytes.Buffer, at *time.Time) {
+	out, at = new(bytes.Buffer), new(time.Time)
+	p = newPlain(out, unpainted)
+	p.github, p.now = github, func() time.Time { return *at }
+	return p, out, at
+}
+
+// A host that prints without end does not fill the log, and what takes long is heard of.
+func TestPlainIsBounded(t *testing.T) {
+	p, out, at := plainAt(false)
+	p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 1})
+	for second := range 2 {
+		for i := range 1000 {
+			p.line("grind", fmt.Sprint("line ", second, " ", i))
+		}
+		p.line("prod", "one line")
+		*at = at.Add(time.Second)
+	}
+	const built = "12 of 40 built"
+	for range 25 {
+		p.tick("grind", phases.Tick{Done: 12, Total: 40, Text: "now x"})
+		p.tick("prod", phases.Tick{What: "check", Unit: phases.Successes})
+		*at = at.Add(time.Second)
+	}
+	p.event(journal.Event{Kind: journal.Moved, Phase: "build", State: "built", Millis: 27000})
+	got := out.String()
+	for text, want := range map[string]int{
+		"grind: | line 0": floodLines, "grind: | line 1": floodLines, "grind: … 800 lines more in the log file\n": 2,
+		"prod: | one line": 2, built + "; now x": 2, "check": 0,
+	} {
+		if n := strings.Count(got, text); n != want {
+			t.Errorf("%q is there %d times, want %d", text, n, want)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
+}
+
+func TestOnGitHub(t *testing.T) {
+	p, out, _ := plainAt(true)
+	p.event(journal.Event{Kind: journal.Opened, Promotion: id, Text: "::error::subject"})
+	p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 1})
+	p.line("", "::set-output name=x::y")
+	p.line("grind", "  ::add-mask::z ##[error]no")
+	p.event(journal.Event{Kind: journal.Failed, Phase: "build", Attempt: 1, Millis: 1000})
+	p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 2})
+	p.close()
+	const want = `00:00:00 • promotion 20261122-183229-dc8876b: ::error::subject
+::group::build
+00:00:00 ▸ build
+00:00:00   | ::set-output name=x::y
+00:00:00   grind: |   ::add-mask::z ## [error]no
+::endgroup::
+00:00:00 ✖ build failed after 1.0s
+::group::build
+00:00:00 ▸ build (attempt 2)
+::endgroup::
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+// The lines that end a failure are no commands to GitHub, whatever a host has said, and
+// the failure is one.
+func TestFailsOnGitHub(t *testing.T) {
+	t.Setenv("GITHUB_ACTIONS", "true")
+	var said bytes.Buffer
+	h := &house{globals: &globals{}, std: stdio{err: newDefused(&said)}, work: &phases.Promotion{ID: id}}
+	code := h.fail(t.Context(), &machine.PhaseError{Phase: "build", Err: &remote.ExitError{
+		Host: "grind", Script: "build.sh", Status: 1, Tail: []string{"::add-path::/evil", "100%", "##[set-env]x"}}})
+	if code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	for line := range strings.Lines(said.String()) {
+		text := strings.TrimSpace(line)
+		if strings.HasPrefix(text, "::") && !strings.HasPrefix(text, "::error title=rel%3A build::build failed") || strings.Contains(text, "##[") {
+			t.Errorf("a command: %s", line)
+		}
+	}
+	if !strings.HasPrefix(said.String(), "::error ") || !strings.Contains(said.String(), "or rel resume "+id) || !strings.Contains(said.String(), ": :add-path::") {
+		t.Errorf("it says\n%s", said.String())
+	}
+}
+
+// Of what is not rel's own GitHub takes nothing for a command, wherever it is cut, and JSON
+// still says the same.
+func TestDefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"::error::x\n":           ": :error::x\n",
+		" \t::a\r::b\n\u00a0::c": " \t: :a\r: :b\n\u00a0: :c",
+		":a\na::b :::\n:\n::":    ":a\na::b :::\n:\n: :",
+		"#[a] x##[b]###[c]":      "#[a] x## [b]### [c]",
+	} {
+		for _, size := range []int{1, 2, 3, 100} {
+			var out bytes.Buffer
+			d := newDefused(&out)
+			for part := range slices.Chunk([]byte(text), size) {
+				_, _ = d.Write(part)
+			}
+			if out.String() != want {
+				t.Errorf("%q by %d: %q, want %q", text, size, out.String(), want)
+			}
+		}
+	}
+	var out bytes.Buffer
+	if err := writeJSON(forJSON(newDefused(&out)), "##[error]::x"); err != nil || out.String() != `"##\u005berror]::x"`+"\n" {
+		t.Errorf("as JSON: %s, %v", out.String(), err)
+	}
+	if asItIs(newDefused(&out)) != &out || asItIs(&out) != &out {
+		t.Error("rel's own commands do not pass")
+	}
+}
+
+// What is said is one line, whatever is in it.
+func TestSaysOneLine(t *testing.T) {
+	p, out, _ := plainAt(true)
+	p.say("a\n::error::b\x1b[2J")
+	if want := "00:00:00 • a ::error::b\n"; out.String() != want {
+		t.Errorf("it says %q, want %q", out.String(), want)
+	}
+	var status bytes.Buffer
+	(&targetStatus{Host: "h", Live: "x", Notes: []string{"a\n::error::b"}}).print(&status, machine.History{}, advice{})
+	if want := "h  x  no commit\n    note: a ::error::b\n"; status.String() != want {
+		t.Errorf("status says %q, want %q", status.String(), want)
+	}
+}
+
+// What waits to be confirmed is what a target runs, whatever is confirmed still.
+func TestStatusOfWaiting(t *testing.T) {
+	since, until := time.Date(2026, 11, 22, 22, 50, 26, 0, time.Local), time.Now().Add(90*time.Second)
+	s := &targetStatus{Host: "h", Live: "20261122-225019-03eba31", Commit: "03eba31a0d1a3c1c1a9a1f3c6b3c8a1f0e9d7b21", Since: &since, By: "ana",
+		Pending: "20261122-230000-68aace9", Applied: true, Until: &until}
+	var out bytes.Buffer
+	s.print(&out, machine.History{}, advice{})
+	want := "h  20261122-230000-68aace9  68aace9\n    applied, and waits to be confirmed until " + until.Format(time.TimeOnly) +
+		" (1m30s more), or goes back by itself: rel resume 20261122-230000-68aace9\n" +
+		"    confirmed before it: 20261122-225019-03eba31  03eba31  since 2026-11-22 22:50:26, by ana\n"
+	if out.String() != want {
+		t.Errorf("it says\n%s\nwant\n%s", out.String(), want)
+	}
+	look := &phases.Look{Links: map[string]string{"/a": "2", "/b": "hand"}, Recorded: map[string]string{"/a": "1", "/b": "1"}, ByHand: []string{"/b"}}
+	if ways := drift(look, &phases.Plan{}, true); len(ways) != 1 || !strings.Contains(ways[0], "/b points at hand") {
+		t.Errorf("drift is %q", ways)
+	}
+	if ways := drift(look, &phases.Plan{}, false); len(ways) != 2 {
+		t.Errorf("drift is %q", ways)
+	}
+}
+
+func TestAnnotation(t *testing.T) {
+	got := annotation("a:b,c", []string{"100%\r", "::x"})
+	if want := "::error title=a%3Ab%2Cc::100%25%0D%0A::x"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What the environment says of colours, and of who looks on.
+func TestEnvironment(t *testing.T) {
+	cases := []struct {
+		env     string
+		color   string
+		painted [2]bool // with a terminal, and without
+	}{
+		{"", "auto", [2]bool{true, false}}, {"NO_COLOR=1", "auto", [2]bool{}}, {"NO_COLOR=1 CLICOLOR_FORCE=1", "auto", [2]bool{}},
+		{"CLICOLOR=0", "auto", [2]bool{}}, {"CLICOLOR_FORCE=1", "auto", [2]bool{true, true}}, {"CLICOLOR_FORCE=0", "auto", [2]bool{true, false}},
+		{"NO_COLOR=1", "always", [2]bool{true, true}}, {"CLICOLOR_FORCE=1", "never", [2]bool{}},
+	}
+	for _, c := range cases {
+		t.Run(c.env+" "+c.color, func(t *testing.T) {
+			setAll(t, c.env)
+			h := &house{globals: &globals{Color: c.color}}
+			for i, isTTY := range []bool{true, false} {
+				if got := h.paint(isTTY)(red, "x") != "x"; got != c.painted[i] {
+					t.Errorf("terminal %t: painted %t", isTTY, got)
+				}
+			}
+		})
+	}
+	printers := []struct {
+		env, progress string
+		width         int
+		want          printer
+	}{
+		{"", "auto", 80, &ttyPrinter{}}, {"", "auto", 39, &plainPrinter{}}, {"", "auto", 0, &plainPrinter{}}, {"", "tty", 0, nil},
+		{"CI=true", "auto", 80, &plainPrinter{}}, {"CI=false", "auto", 80, &ttyPrinter{}}, {"GITHUB_ACTIONS=true", "auto", 80, &plainPrinter{}},
+		{"CI=1", "tty", 80, &ttyPrinter{}}, {"", "plain", 80, &plainPrinter{}}, {"", "quiet", 80, quietPrinter{}}, {"", "json", 80, &jsonPrinter{}},
+	}
+	for _, c := range printers {
+		t.Run(fmt.Sprint(c.env, " ", c.progress, " ", c.width), func(t *testing.T) {
+			setAll(t, c.env)
+			h := &house{globals: &globals{Progress: c.progress}, std: stdio{err: new(syncBuffer), tty: func() (int, bool) { return c.width, c.width > 0 }}}
+			err := h.openPrinter()
+			if is, want := fmt.Sprintf("%T", h.printer), fmt.Sprintf("%T", c.want); is != want || (err != nil) != (c.want == nil) {
+				t.Errorf("it is %s, %v; want %s", is, err, want)
+			}
+			h.closePrinter()
+		})
+	}
+}
+
+// setAll sets the variables, and none other that printers heed.
+func setAll(t *testing.T, env string) {
+	for _, name := range []string{"NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "GITHUB_ACTIONS"} {
+		t.Setenv(name, "")
+	}
+	for _, set := range strings.Fields(env) {
+		name, value, _ := strings.Cut(set, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// stuck is a terminal that stands still until it is freed, and then says how it goes on.
+type stuck struct {
+	bytes.Buffer
+	free chan error
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	if err := <-s.free; err != nil {
+		return 0, err
+	}
+	return s.Buffer.Write(b)
+}
+
+// A terminal that stands still holds nobody up, and one that is gone is told of once.
+func TestOutlet(t *testing.T) {
+	to, hung := &stuck{free: make(chan error)}, 0
+	o := &outlet{to: to, gone: func() { hung++ }}
+	line := []byte(strings.Repeat("x", 1<<10-1) + "\n")
+	for range 3 << 10 {
+		_, _ = o.Write(line)
+	}
+	to.free <- nil
+	to.free <- nil
+	o.flush()
+	_, _ = o.Write([]byte("last\n"))
+	to.free <- nil
+	o.flush()
+	if got := to.String(); len(got) > 2*outletCap+2<<10 || !strings.HasSuffix(got, "messages were not taken and are not shown\nlast\n") {
+		t.Errorf("%d bytes, at the end %q", len(got), got[len(got)-80:])
+	}
+	_, _ = o.Write(line)
+	to.free <- &os.PathError{Err: syscall.EIO}
+	o.flush()
+	_, _ = o.Write(line) // would wait for ever
+	o.flush()
+	if hung != 1 {
+		t.Errorf("it was told of %d times", hung)
+	}
+	// A pipe that nobody reads is no terminal.
+	to = &stuck{free: make(chan error, 1)}
+	o = &outlet{to: to, gone: func() { hung++ }}
+	to.free <- syscall.EPIPE
+	_, _ = o.Write(line)
+	o.flush()
+	if hung != 1 || !o.failed {
+		t.Error("a pipe that is closed is taken for a terminal")
+	}
+}
+
+// A terminal that is lost is an interrupt, and only one, however often it is told of.
+func TestHangUp(t *testing.T) {
+	h := &house{std: stdio{err: new(syncBuffer)}}
+	ctx, stop := h.interruptible(t.Context())
+	defer h.forgetSignals() // those of other tests
+	defer stop()
+	for range 3 {
+		hangUp() // a second that counted would end the test
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Second):
+			t.Fatal("it goes on")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if !errors.Is(context.Cause(ctx), errInterrupted) {
+		t.Errorf("it ended with %v", context.Cause(ctx))
+	}
+}
+
+// Of the lines that end a failure those are shown that do not stand above it: those that
+// were left out of a flood, and those of rel's own. GitHub folds what stands above.
+func TestPlainRepeatsNothing(t *testing.T) {
+	for _, github := range []bool{false, true} {
+		p, _, _ := plainAt(github)
+		p.event(journal.Event{Kind: journal.Intent, Phase: "sync", Attempt: 1})
+		p.line("grind", "of before")
+		p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 1})
+		for i := range floodLines {
+			p.line("grind", fmt.Sprint("line ", i))
+		}
+		p.line("grind", "left out")
+		p.line("prod", "shown")
+		want := []string{"a hint", "left out", "of before"}
+		if github {
+			want = []string{"a hint", "line 199", "left out", "shown", "of before"}
+		}
+		if got := p.unseen([]string{"a hint", "line 199", "left out", "shown", "of before"}); !slices.Equal(got, want) {
+			t.Errorf("GitHub %t: it shows %q, want %q", github, got, want)
+		}
+	}
+}
