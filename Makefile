@@ -6,7 +6,7 @@ BIN     := bin
 LAB     ?= /var/lib/rel-demo
 # What the lab's hosts are made of, and what checks their scripts.
 PACKAGES := nix-bin openssh-server openssh-client systemd systemd-container dbus iproute2 util-linux git caddy curl zstd \
-            sudo opendoas zsh fish tcsh shellcheck
+            sudo opendoas zsh fish tcsh busybox mksh ksh93u+m shellcheck rsync groff-base
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The scripts of phases/ that are not sent as they are, and how they are put
@@ -15,16 +15,25 @@ HEAD      := target.sh
 TIMERS    := $(HEAD)+timers.sh
 ASSEMBLED := job.sh+$(TIMERS)+units.sh+links.sh+apply.sh \
              $(foreach s,confirm keep extend,$(TIMERS)+$(s).sh) \
-             $(foreach s,take beat leave unlock,$(HEAD)+hold.sh+$(s).sh) \
-             $(foreach s,export push,pack.sh+$(s).sh) \
+             $(foreach s,take beat unlock prune.sh+leave,$(HEAD)+hold.sh+$(s).sh) \
+             $(foreach s,pin sync checkout,repo.sh+$(s).sh) \
+             outputs.sh+infos.sh+build.sh outputs.sh+infos.sh+watch.sh outputs.sh+infos.sh+evaluate.sh infos.sh+known.sh $(foreach s,send bundle,infos.sh+weave.sh+$(s).sh) \
+             infos.sh+weave.sh+login.sh+push.sh infos.sh+weave.sh+login.sh+sparse.sh+nixcopy.sh sparse.sh+fill.sh $(HEAD)+sparse.sh+realise.sh \
              $(foreach s,admit dismiss receive,$(HEAD)+keys.sh+$(s).sh) \
-             $(foreach s,start look releases anchors adopt journal prune doctor-traces,$(HEAD)+$(s).sh)
-PARTS     := job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune|doctor-traces|pack|export|push|keys|admit|dismiss
+             $(foreach s,start look releases anchors adopt journal doctor-traces compare,$(HEAD)+$(s).sh) \
+             $(HEAD)+keys.sh+withdraw.sh+unpack.sh
+PARTS     := repo|pin|sync|checkout|job|target|hold|take|beat|leave|unlock|timers|units|links|apply|confirm|keep|extend|start|look|receive|releases|anchors|adopt|journal|prune|doctor-traces|outputs|infos|build|watch|evaluate|compare|known|weave|send|bundle|login|push|nixcopy|unpack|realise|sparse|fill|keys|admit|dismiss|withdraw
 
-.PHONY: build demo test test-long lint cross deps clean
+.PHONY: build demo test test-long bench lint cross man dist dist-check deps clean
+
+# Checks speak HTTP/1.1, which every server does: net/http's HTTP/2 is 400 kB.
+TAGS := nethttpomithttp2
+# Inlining takes a megabyte, and what is not a cipher or Go's runtime waits for hosts.
+HOT      := runtime internal crypto/internal golang.org/x/crypto vendor/golang.org/x/crypto
+SMALL    := -gcflags=all=-l $(foreach p,$(HOT),-gcflags=$(p)/...=)
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/rel ./cmd/rel-lab
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) $(SMALL) -o $(BIN)/ ./cmd/rel ./cmd/rel-lab
 
 demo: deps build
 	@sh cmd/rel-lab/demo.sh $(BIN) $(LAB)
@@ -37,8 +46,30 @@ test: deps
 	    grep -E '^(ok|FAIL|panic:|\?|--- FAIL|--- SKIP)|^ +--- (FAIL|SKIP)' test.log; \
 	    grep -B1 -E '^ *--- SKIP' test.log | sed -n 's/^ *[a-z_]*_test.go:[0-9]*: /skipped: /p' | sort | uniq -c; \
 	    if [ -n "$(CI)" ] && grep -qE '^ *--- SKIP' test.log; then echo "CI skips no test"; status=1; fi; \
-	    [ $$status -eq 0 ] || { echo "--- test.log:"; grep -vE '^ *(=== |--- PASS)' test.log | tail -n 400; }; \
-	    exit $$status
+	    [ $$status -eq 0 ] || awk "$$FAILED" test.log test.log; exit $$status
+
+# What test.log has of each test that failed, at most its last 80 lines; the end of
+# the log, where none is named: a package that did not compile, or that panicked.
+define FAILED
+FNR == 1 { file++ }
+file == 1 && /^panic:/ { $$2 = "FAIL:"; $$3 = $$1; $$1 = "---" }
+file == 1 { if ($$1 == "---" && $$2 == "FAIL:" && !($$3 in lines)) { lines[$$3] = 0; order[++tests] = $$3 } next }
+/^ *=== / { test = $$3; next }
+/^ *--- / { test = $$3 }
+/^(PASS|FAIL|ok)/ { test = "" }
+/^panic:/ { test = $$1 }
+test in lines && (test != "panic:" || lines[test] < 80) { text[test, ++lines[test]] = $$0 }
+{ tail[++end] = $$0 }
+END {
+	for (i = 1; i <= tests; i++) {
+		t = order[i]
+		print "--- " t ", in test.log:"
+		for (n = lines[t] > 80 ? lines[t] - 79 : 1; n <= lines[t]; n++) print text[t, n]
+	}
+	if (!tests) for (n = end > 100 ? end - 99 : 1; n <= end; n++) print tail[n]
+}
+endef
+export FAILED
 
 # The sweeps whole, with their figures, and each fuzz target for FUZZTIME.
 FUZZTIME ?= 30s
@@ -52,6 +83,11 @@ test-long: deps
 	    done; \
 	done
 
+# rel beside what it takes the place of, into BENCHMARKS.md: half an hour. BENCH has flags for it: see rel-bench --help.
+bench: deps
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/rel ./cmd/rel-bench
+	$(BIN)/rel-bench --rel $(BIN)/rel $(BENCH)
+
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "gofmt: these files are not formatted"; exit 1; }
 	$(GO) vet ./...
@@ -64,11 +100,37 @@ lint:
 	    cat $$(echo "$$script" | tr + ' ') | shellcheck --shell=sh - || { echo "in $$script"; exit 1; }; \
 	done
 
+# For all systems that an operator may have; none may be larger than LARGEST bytes.
+LARGEST := 12000000
 cross:
 	@for os in darwin linux; do for arch in amd64 arm64; do \
-	    echo "$$os/$$arch"; \
-	    CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags='-s -w' -o /dev/null ./cmd/rel || exit 1; \
+	    CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -tags $(TAGS) $(SMALL) -ldflags='-s -w' -o $(BIN)/cross ./cmd/rel || exit 1; \
+	    size=$$(wc -c < $(BIN)/cross) && rm $(BIN)/cross && echo "$$os/$$arch" $$size; \
+	    [ $$size -le $(LARGEST) ] || { echo "it is to have at most $(LARGEST) bytes"; exit 1; }; \
 	done; done
+
+# The man pages, into bin/man: man -M bin/man rel
+man:
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) $(SMALL) -o $(BIN)/ ./cmd/rel
+	@mkdir -p $(BIN)/man/man1 $(BIN)/man/man5
+	$(BIN)/rel man rel.1 > $(BIN)/man/man1/rel.1
+	$(BIN)/rel man rel.toml.5 > $(BIN)/man/man5/rel.toml.5
+
+# What is released, into bin/dist: an archive and a parts list (CycloneDX) for each system,
+# and SHA256SUMS. VERSION and SOURCE_DATE_EPOCH are git's, unless they are set.
+DIST = $(GO) run ./cmd/rel-dist --tags $(TAGS) --flags='$(SMALL)' --largest $(LARGEST)
+dist:
+	GO=$(GO) $(DIST) --out $(BIN)/dist
+	@cd $(BIN)/dist && cat SHA256SUMS
+
+# Made again, from another folder and with nothing that was compiled before, it is the same.
+dist-check: dist
+	@dir=$$(mktemp -d) && trap 'chmod -R u+w "$$dir" && rm -rf "$$dir"' EXIT && \
+	    git archive --prefix=elsewhere/ HEAD | tar -xf - -C "$$dir" && \
+	    version=$$(git describe --tags --always --dirty) && when=$$(git log -1 --format=%ct) && \
+	    case $$version in *-dirty) echo "dist-check: commit what was changed first"; exit 1;; esac && \
+	    ( cd "$$dir/elsewhere" && GO=$(GO) GOCACHE="$$dir/cache" VERSION=$$version SOURCE_DATE_EPOCH=$$when $(DIST) --out "$$dir/dist" ) && \
+	    diff -r $(BIN)/dist "$$dir/dist" && echo "dist-check: the same twice"
 
 deps:
 	@sh cmd/rel-lab/deps.sh $(PACKAGES)
