@@ -167,9 +167,13 @@ func (h *Host) newTalk(s *Script, answer io.Writer) (*talk, error) {
 	}
 	var err error
 	t.env, err = s.env()
-	t.nonce = "rel-" + rand.Text()
+	t.nonce = newNonce()
 	return t, err
 }
+
+// newNonce is a word that nothing on the host prints by chance, nor guesses: 65 bits. It passes
+// five times with each script, so it is no longer than that takes.
+func newNonce() string { return "rel-" + rand.Text()[:13] }
 
 // head makes what the runner reads before the script's own input, which is returned as it
 // is sent. has are the parts that the shell has, with their names; it is told of those that
