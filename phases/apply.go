@@ -195,7 +195,7 @@ func applied(ctx context.Context, p *Promotion) (lost string, err error) {
 		}
 		return nil
 	})
-	return firstOf(reasons), err
+	return allOf(reasons), err
 }
 
 // putOff lets a target's confirm window begin anew again and again, until ctx

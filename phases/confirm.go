@@ -87,7 +87,7 @@ func confirm(ctx context.Context, p *Promotion) (refused string, err error) {
 		}
 		return nil
 	})
-	return firstOf(reasons), err
+	return allOf(reasons), err
 }
 
 // keep lets an unhealthy release stay: the targets no longer go back by

@@ -3,6 +3,8 @@ package phases
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -232,14 +234,10 @@ func copied(ctx context.Context, p *Promotion) (lost string, err error) {
 		}
 		return err
 	})
-	return firstOf(reasons), err
+	return allOf(reasons), err
 }
 
-func firstOf(texts []string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
+// allOf are the texts that say something, in one.
+func allOf(texts []string) string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return text == "" }), "; ")
 }

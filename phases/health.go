@@ -143,7 +143,7 @@ func returned(ctx context.Context, p *Promotion) string {
 		}
 		return err
 	})
-	return firstOf(reasons)
+	return allOf(reasons)
 }
 
 // unitLines is how many lines of the units' journal are shown when a check

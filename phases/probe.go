@@ -172,4 +172,7 @@ func hasHeader(headers http.Header, header string) bool {
 	return slices.Contains(headers.Values(name), strings.TrimSpace(value))
 }
 
-func firstBytes(body []byte) string { return string(body[:min(len(body), 80)]) }
+// firstBytes are what an answer begins with, in a line.
+func firstBytes(body []byte) string {
+	return strings.Join(strings.Fields(string(body[:min(len(body), 80)])), " ")
+}

@@ -1,6 +1,9 @@
 package phases
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+)
 
 // Tick is how far something is that takes a while. It is for those who look on, and never
 // recorded: what came of it is a note, or a fact.
@@ -75,11 +78,15 @@ func (c *courier) tell() {
 	})
 }
 
+// asked is what a probe that failed asked, where that comes before why: the check is named
+// there, and the why is to be seen on a narrow terminal.
+var asked = regexp.MustCompile(`^(?:Get "[^"]*": |https?://\S+ )`)
+
 // tick tells how a check goes.
 func (r *Result) tick(p *Promotion, host string, inRow, wanted int) {
 	text := fmt.Sprintf("attempt %d", r.Attempts)
 	if inRow == 0 && r.Last != "" {
-		text += "; last: " + r.Last
+		text += "; last: " + asked.ReplaceAllString(r.Last, "")
 	}
 	p.tick(host, Tick{What: fmt.Sprintf("check %q", r.Check), Done: int64(inRow), Total: int64(wanted), Unit: Successes, Text: text})
 }
