@@ -14,12 +14,7 @@ const helpWidth = 100
 // helper prints --help, of rel or of the command that is selected.
 func helper(std stdio) kong.HelpPrinter {
 	return func(_ kong.HelpOptions, ctx *kong.Context) error {
-		w := &helpWriter{width: helpWidth}
-		if std.tty != nil {
-			if width, ok := std.tty(); ok {
-				w.width = max(40, min(width, helpWidth))
-			}
-		}
+		w := newHelpWriter(std)
 		if node := ctx.Selected(); node != nil {
 			w.command(ctx.Model, node)
 		} else {
@@ -51,6 +46,16 @@ func inOrder(commands []*kong.Node) (list []*kong.Node) {
 type helpWriter struct {
 	text  strings.Builder
 	width int
+}
+
+func newHelpWriter(std stdio) *helpWriter {
+	w := &helpWriter{width: helpWidth}
+	if std.tty != nil {
+		if width, ok := std.tty(); ok {
+			w.width = max(40, min(width, helpWidth))
+		}
+	}
+	return w
 }
 
 func (w *helpWriter) app(app *kong.Application) {

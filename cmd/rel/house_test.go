@@ -157,7 +157,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"start", "--wait", "10"}, exitUsage, "rel: --wait: \"10\" is not a duration such as 90s or 10m\n"},
 		{[]string{"strat"}, exitUsage, "rel: unexpected argument strat\ndid you mean rel start?\n"},
 		{[]string{"stat"}, exitUsage, "rel: unexpected argument stat\ndid you mean rel status?\n"},
-		{nil, exitUsage, "expected one of"},
+		{nil, exitUsage, "Usage: rel <command> [flags]\n"},
 		{[]string{"log", "--progress=loud"}, exitUsage, "--progress"},
 		{[]string{"abort"}, exitUsage, "<id>"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,17 +42,22 @@ func (h *house) newID(ctx context.Context, commit string) (string, error) {
 	}
 }
 
-// idError says that a name fits no promotion, or several.
+// idError says that a name fits no promotion, or several. Near are those, newest first, that
+// have it elsewhere than at the beginning.
 type idError struct {
 	Name string
 	Fits []string
+	Near []string
 }
 
 func (e *idError) Error() string {
-	if len(e.Fits) == 0 {
+	const shown = 10
+	switch {
+	case len(e.Fits) == 0 && len(e.Near) > 0:
+		return fmt.Sprintf("no promotion's id, or commit, begins with %q; it is in %s", e.Name, strings.Join(e.Near[:min(len(e.Near), shown)], ", "))
+	case len(e.Fits) == 0:
 		return fmt.Sprintf("no promotion is called %q", e.Name)
 	}
-	const shown = 10
 	if more := len(e.Fits) - shown; more > 0 {
 		return fmt.Sprintf("%q fits several promotions: %s and %d more", e.Name, strings.Join(e.Fits[:shown], ", "), more)
 	}
@@ -86,6 +92,11 @@ func match(names []name, word string) (int, error) {
 	e := &idError{Name: word}
 	for _, i := range fits {
 		e.Fits = append(e.Fits, names[i].id)
+	}
+	for _, n := range slices.Backward(names) {
+		if strings.Contains(n.id, word) {
+			e.Near = append(e.Near, n.id)
+		}
 	}
 	return 0, e
 }

@@ -64,6 +64,12 @@ func run(ctx context.Context, args []string, std stdio) int {
 	if err != nil {
 		panic(err) // a struct tag is wrong; TestParser finds it first
 	}
+	if len(args) == 0 {
+		w := newHelpWriter(std)
+		w.app(parser.Model)
+		fmt.Fprint(std.err, w.text.String())
+		return exitUsage
+	}
 	done := false
 	parser.Exit = func(int) { done = true }
 	parsed, err := parser.Parse(args)

@@ -151,4 +151,7 @@ func judgeClock(f *findings, all []*examined, history machine.History, now time.
 	}
 }
 
+// zoned is a time on the operator's clock, which says so: ids, and what hosts print, are in UTC.
+func zoned(t time.Time) string { return t.Local().Format(time.DateTime + " MST") }
+
 func utc(t time.Time) string { return fmt.Sprint(t.UTC().Format(time.DateTime), " UTC") }

@@ -148,6 +148,16 @@ func TestSaysOneLine(t *testing.T) {
 	}
 }
 
+// A target that could not be asked is told with what to do about it.
+func TestStatusOfUnasked(t *testing.T) {
+	s := &targetStatus{Error: "no password", fault: &remote.SudoError{Host: "h", By: "sudo", Err: errNobodyThere}}
+	var out bytes.Buffer
+	s.print(&out, machine.History{}, advice{given: typedAs(t, "status")})
+	if want := "no password\n    next: rel status, where there is a terminal to ask for the password on\n"; out.String() != want {
+		t.Errorf("it says %q, want %q", out.String(), want)
+	}
+}
+
 // What waits to be confirmed is what a target runs, whatever is confirmed still.
 func TestStatusOfWaiting(t *testing.T) {
 	since, until := time.Date(2026, 11, 22, 22, 50, 26, 0, time.Local), time.Now().Add(90*time.Second)
@@ -157,7 +167,7 @@ func TestStatusOfWaiting(t *testing.T) {
 	s.print(&out, machine.History{}, advice{})
 	want := "h  20261122-230000-68aace9  68aace9\n    applied, and waits to be confirmed until " + until.Format(time.TimeOnly) +
 		" (1m30s more), or goes back by itself: rel resume 20261122-230000-68aace9\n" +
-		"    confirmed before it: 20261122-225019-03eba31  03eba31  since 2026-11-22 22:50:26, by ana\n"
+		"    confirmed before it: 20261122-225019-03eba31  03eba31  since 2026-11-22 22:50:26 " + since.Format("MST") + ", by ana\n"
 	if out.String() != want {
 		t.Errorf("it says\n%s\nwant\n%s", out.String(), want)
 	}

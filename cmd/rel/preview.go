@@ -129,13 +129,17 @@ func (h *house) confirm(ctx context.Context, p *phases.Promotion, looks []*phase
 	if ask == nil || h.globals.Yes || !h.isSeen() || h.agreed == p.Plan.Commit {
 		return nil
 	}
+	// Nobody need answer for what would be refused.
+	if err := refusal(p, looks); err != nil {
+		return err
+	}
 	asking, answered := briefly(ctx, "asking which commits come with it")
 	defer answered()
 	histories, err := phases.Histories(asking, p, looks)
 	if err != nil {
 		return err
 	}
-	for _, line := range shortPreview(p, histories) {
+	for _, line := range shortPreview(p, looks, histories) {
 		h.insist(line)
 	}
 	answer, err := ask(ctx, fmt.Sprintf("promote %s? [y/N] ", p.Plan.Short()), false)
@@ -146,5 +150,15 @@ func (h *house) confirm(ctx context.Context, p *phases.Promotion, looks []*phase
 		return &refusedError{Text: p.Plan.Short() + " is not promoted: the answer was no", Next: "rel start{here}, or rel plan{here} for all of it"}
 	}
 	h.agreed = p.Plan.Commit // who waits for a hold is not asked again
+	return nil
+}
+
+// refusal is the gravest reason that the targets have to refuse the plan, if they have one.
+func refusal(p *phases.Promotion, looks []*phases.Look) error {
+	for i, target := range p.Targets {
+		if refused := looks[i].Refusals(target.Name(), &p.Plan); len(refused) > 0 {
+			return refused[0]
+		}
+	}
 	return nil
 }

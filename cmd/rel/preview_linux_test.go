@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -86,6 +87,31 @@ func TestStartAsks(t *testing.T) {
 	unchanged()
 	if code, screen, _ := onTerminal(t, start("xterm", "auto"), typing{question, "y", true}); code != exitOK {
 		t.Errorf("exit %d\n%s", code, screen)
+	}
+}
+
+// TestRefusedUnasked: what the targets would refuse is told before anybody is asked.
+func TestRefusedUnasked(t *testing.T) {
+	p := &phases.Promotion{Targets: []phases.Host{&host{name: "h"}}}
+	look := &phases.Look{Root: true, Nix: "nix", Systemd: true, Free: 1 << 40}
+	if err := refusal(p, []*phases.Look{look}); err != nil {
+		t.Error(err)
+	}
+	look.Pending = "20261122-230000-68aace9"
+	var refused *phases.Refusal
+	if err := refusal(p, []*phases.Look{look}); !errors.As(err, &refused) || refused.Reason != phases.Unconfirmed {
+		t.Errorf("what waits to be confirmed is no reason: %v", err)
+	}
+}
+
+// TestShortPreview: of what was adopted a start says what plan says of it.
+func TestShortPreview(t *testing.T) {
+	p := &phases.Promotion{Targets: []phases.Host{&host{name: "a"}, &host{name: "b"}}, Plan: phases.Plan{Commit: failCommit}}
+	lines := strings.Join(shortPreview(p, []*phases.Look{{Live: liveID}, {}}, make([]phases.History, 2)), "\n")
+	for _, want := range []string{"a: an adopted release -> 68aace9", "b: no release yet -> 68aace9"} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("%q is not in\n%s", want, lines)
+		}
 	}
 }
 

@@ -48,9 +48,9 @@ func writePreview(out io.Writer, v *previewed, paint paint) {
 }
 
 func writeTarget(out io.Writer, v *previewed, t *phases.TargetPreview, paint paint) {
-	runs := "no release yet"
+	runs := liveText(t.Live, t.Commit)
 	if t.Live != "" {
-		runs = fmt.Sprintf("runs %s (%s)", shortOr(t.Commit, "an adopted release"), t.Live)
+		runs = fmt.Sprintf("runs %s (%s)", runs, t.Live)
 	}
 	if t.Since != nil {
 		runs += fmt.Sprintf(" since %s, by %s", utc(*t.Since), orNothing(t.By))
@@ -68,6 +68,14 @@ func writeTarget(out io.Writer, v *previewed, t *phases.TargetPreview, paint pai
 	if v.Built {
 		row("copy", copyText(v.Preview, t))
 	}
+}
+
+// liveText is what a target runs: a commit, or what was there before rel.
+func liveText(live, commit string) string {
+	if live == "" {
+		return "no release yet"
+	}
+	return shortOr(commit, "an adopted release")
 }
 
 // heading is a row's name, on the first of its lines.
@@ -169,12 +177,12 @@ func copyText(v *phases.Preview, t *phases.TargetPreview) string {
 }
 
 // shortPreview is what a start says before it asks.
-func shortPreview(p *phases.Promotion, histories []phases.History) []string {
+func shortPreview(p *phases.Promotion, looks []*phases.Look, histories []phases.History) []string {
 	var lines []string
 	row := func(name, text string) { lines = append(lines, fmt.Sprintf("  %-8s %s", name, text)) }
 	for i, target := range p.Targets {
 		between := &histories[i]
-		lines = append(lines, fmt.Sprintf("%s: %s -> %s", target.Name(), shortOr(between.Commit, "nothing that rel knows"), p.Plan.Short()))
+		lines = append(lines, fmt.Sprintf("%s: %s -> %s", target.Name(), liveText(looks[i].Live, between.Commit), p.Plan.Short()))
 		if i == 0 || between.Commit != histories[i-1].Commit {
 			writeHistory(row, between, p.Plan.Commit, askedCommits)
 		}

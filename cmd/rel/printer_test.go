@@ -157,6 +157,9 @@ func TestFind(t *testing.T) {
 			t.Errorf("%q is %v, %v; want %q", name, got, err, want)
 		}
 	}
+	if _, err := find(history, "83229"); err == nil || err.Error() != `no promotion's id, or commit, begins with "83229"; it is in 20261122-183229-dc8876b` {
+		t.Errorf("of what is in one: %v", err)
+	}
 }
 
 func TestNewID(t *testing.T) {

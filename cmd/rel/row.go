@@ -15,8 +15,9 @@ type row struct {
 	// ended is how the last attempt at it did; empty before, and while it is at work.
 	ended  journal.Kind
 	atWork bool
-	// undone says that it was done, and no longer is.
+	// undone says that it was done, and no longer is; left that rel went away in its midst.
 	undone  bool
+	left    bool
 	attempt int
 	started time.Time
 	took    time.Duration
@@ -34,7 +35,7 @@ type hostRow struct {
 }
 
 // begun reports whether there was an attempt at it in this run.
-func (r *row) begun() bool { return r.atWork || r.ended != "" }
+func (r *row) begun() bool { return r.atWork || r.left || r.ended != "" }
 
 func (r *row) begin(attempt int, now time.Time) {
 	r.reset()
@@ -57,6 +58,13 @@ func (r *row) end(ev *journal.Event) {
 		h.doing = nil
 	}
 	r.hosts = slices.DeleteFunc(r.hosts, func(h *hostRow) bool { return h.note == "" })
+}
+
+// leave has it stay as it is: nobody looks on any more.
+func (r *row) leave(now time.Time) {
+	if r.atWork {
+		r.atWork, r.left, r.took = false, true, now.Sub(r.started)
+	}
 }
 
 // host is the host's line, or a new one.
@@ -101,6 +109,8 @@ func (h *hostRow) texts(now time.Time, width int) []string {
 // mark is the sign before the row, and its colour.
 func (r *row) mark(now time.Time) (mark, colour string) {
 	switch {
+	case r.left:
+		return "✖", yellow
 	case r.atWork:
 		return spinner[int(now.Sub(r.started)/frame)%len(spinner)], bold
 	case r.undone:
@@ -124,6 +134,8 @@ func (r *row) title() string {
 // timing is how long it took or takes, and how it ended.
 func (r *row) timing(now time.Time) string {
 	switch {
+	case r.left:
+		return millis(r.took.Milliseconds()) + "  left"
 	case r.atWork:
 		elapsed := now.Sub(r.started)
 		return joined("  ", millis(elapsed.Milliseconds()), r.expected(elapsed))

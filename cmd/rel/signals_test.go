@@ -97,7 +97,7 @@ func TestInterruptedLastLook(t *testing.T) {
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	_ = cmd.Run()
-	const want = "rel: left at once; what runs on the hosts goes on\nnext:    rel resume x\n"
+	const want = "rel: left at once; what runs on the hosts goes on\ntargets: not asked: rel status says what they run\nnext:    rel resume x\n"
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || said.String() != want {
 		t.Errorf("exit %d, %q", code, said.String())
 	}

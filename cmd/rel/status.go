@@ -58,8 +58,9 @@ type targetStatus struct {
 	Drift []string `json:"drift,omitempty"`
 	// straight is what to type, where the target is not as its own record has it.
 	straight string
-	// Error is why the target could not be asked.
+	// Error is why the target could not be asked, and fault the error itself.
 	Error string `json:"error,omitempty"`
+	fault error
 }
 
 // Run asks every target what it runs.
@@ -115,7 +116,7 @@ func statusOf(ctx context.Context, target *host, plan *phases.Plan, history mach
 	s.Host = target.name
 	defer func() {
 		if err != nil {
-			s.Error = remote.Clean(explain(err).what)
+			s.Error, s.fault = remote.Clean(explain(err).what), err
 		}
 	}()
 	// Reaching the host has deadlines of its own: a passphrase may be asked for.
@@ -247,6 +248,9 @@ func (s *targetStatus) print(out io.Writer, history machine.History, a advice) {
 	}
 	if s.Error != "" {
 		fmt.Fprintf(out, "%s\n", flat(s.Error))
+		if cure := a.explain(s.fault).cure; cure != "" {
+			line("next: %s", remote.Clean(cure))
+		}
 		return
 	}
 	runs, commit, subject := s.Live, s.Commit, ""
@@ -259,7 +263,7 @@ func (s *targetStatus) print(out io.Writer, history machine.History, a advice) {
 	fmt.Fprintln(out, flat(fmt.Sprintf("%s  %s  %s%s", s.Host, orNothing(runs), shortOr(commit, "no commit"), subject)))
 	since := ""
 	if s.Since != nil {
-		since = fmt.Sprintf("since %s, by %s", s.Since.Local().Format(time.DateTime), s.By)
+		since = fmt.Sprintf("since %s, by %s", zoned(*s.Since), s.By)
 	}
 	switch {
 	case s.Applied:

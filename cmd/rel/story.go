@@ -66,7 +66,7 @@ func (s *telling) head() {
 		s.about("kind", "%s", p.Start.Kind)
 	}
 	s.about("who", "%s", by(p.Operator))
-	s.about("when", "%s, %s to the last record", p.Opened.Local().Format(time.DateTime), took(p.Updated.Sub(p.Opened)))
+	s.about("when", "%s, %s to the last record", zoned(p.Opened), took(p.Updated.Sub(p.Opened)))
 	state := ends(p)
 	if s.working && !p.Ended() {
 		state = p.State + ", at work"

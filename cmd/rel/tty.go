@@ -125,6 +125,9 @@ func (t *ttyPrinter) expect(steps []step) {
 // final ends the block, and returns what stays of it: all, if anything was begun.
 func (t *ttyPrinter) final() (lines []string) {
 	for _, r := range t.rows {
+		r.leave(t.now())
+	}
+	for _, r := range t.rows {
 		if r.begun() {
 			width, _, _ := t.screen.size()
 			lines = t.block(width).final()

@@ -56,6 +56,18 @@ var forward = []step{
 	{phase: "apply", state: "applied", usual: 4 * time.Second}, {phase: "health", state: "healthy"},
 }
 
+// TestLeft: what was at work when rel went away is no longer shown as if it still were.
+func TestLeft(t *testing.T) {
+	s := newStage(60, 12)
+	s.expect(forward)
+	s.begins("sync")
+	s.passes(3 * time.Second)
+	s.ttyPrinter.close()
+	if shown := s.shown(); !strings.Contains(shown, "✖ sync       3.0s  left\n") || !strings.Contains(shown, "· verify     not begun") {
+		t.Errorf("it shows\n%s", shown)
+	}
+}
+
 // perform is a promotion, with a look at the screen now and then.
 func perform(s *stage, look func(title string)) {
 	s.say("connecting to choiros-grind, choiros-prod, 東京-prod")

@@ -56,10 +56,10 @@ type anchorError struct {
 func (e *anchorError) Error() string {
 	if e.Line.Seq > e.Head.Seq {
 		return fmt.Sprintf("record %d is missing: the journal ends with record %d, and %s has seen it with %d (%s, promotion %s)",
-			e.Head.Seq+1, e.Head.Seq, e.Host, e.Line.Seq, e.Line.At.Local().Format("2006-01-02 15:04:05"), e.Line.Promotion)
+			e.Head.Seq+1, e.Head.Seq, e.Host, e.Line.Seq, zoned(e.Line.At), e.Line.Promotion)
 	}
 	return fmt.Sprintf("record %d, or one before it, is not the one that %s has seen (%s, promotion %s): the journal was rewritten",
-		e.Line.Seq, e.Host, e.Line.At.Local().Format("2006-01-02 15:04:05"), e.Line.Promotion)
+		e.Line.Seq, e.Host, zoned(e.Line.At), e.Line.Promotion)
 }
 
 // compare holds the journal against one target's ledger.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
@@ -25,7 +26,7 @@ func (w *watch) end() error {
 	switch {
 	case w.id == "":
 		fmt.Fprintln(h.std.err, "nothing runs: no rel is at work here")
-		return nil
+		return w.cut()
 	case len(w.events) == 0:
 		fmt.Fprintf(h.std.err, "rel: promotion %s was not begun; its rel is gone\n", w.id)
 		return &exitError{exitFailed}
@@ -49,6 +50,28 @@ func (w *watch) end() error {
 		fmt.Fprintf(h.std.err, "log:     %s\n", last.log)
 	}
 	return &exitError{code}
+}
+
+// cut names the promotion whose rel is gone without a word, if one is.
+func (w *watch) cut() error {
+	h := w.house
+	history, err := h.history()
+	if err != nil {
+		return err
+	}
+	for _, past := range slices.Backward(history.Resumable()) {
+		events, err := h.journal.Events(past.ID)
+		if err != nil {
+			return err
+		}
+		if past.Unsettled == nil && lastStop(events) != nil {
+			continue
+		}
+		fmt.Fprintf(h.std.err, "the rel of promotion %s is gone, which is %s\n", past.ID, remote.Clean(ends(past)))
+		fmt.Fprintf(h.std.err, "next:    %s\n", h.advice().placed("rel resume "+past.ID+"{here}"))
+		break
+	}
+	return nil
 }
 
 // lastWords are the lines that end a failure.
