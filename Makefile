@@ -48,8 +48,9 @@ test: deps
 	    if [ -n "$(CI)" ] && grep -qE '^ *--- SKIP' test.log; then echo "CI skips no test"; status=1; fi; \
 	    [ $$status -eq 0 ] || awk "$$FAILED" test.log test.log; exit $$status
 
-# What test.log has of each test that failed, at most its last 80 lines; the end of
-# the log, where none is named: a package that did not compile, or that panicked.
+# What test.log has of each test that failed: first what it says itself, which may be an
+# error, a line of each, and then its last 60 lines at most. The end of the log, where no test is
+# named: a package that did not compile, or that panicked.
 define FAILED
 FNR == 1 { file++ }
 file == 1 && /^panic:/ { $$2 = "FAIL:"; $$3 = $$1; $$1 = "---" }
@@ -58,13 +59,16 @@ file == 1 { if ($$1 == "---" && $$2 == "FAIL:" && !($$3 in lines)) { lines[$$3] 
 /^ *--- / { test = $$3 }
 /^(PASS|FAIL|ok)/ { test = "" }
 /^panic:/ { test = $$1 }
-test in lines && (test != "panic:" || lines[test] < 80) { text[test, ++lines[test]] = $$0 }
+test in lines && test != "panic:" && /^ +[a-z_0-9]+_test\.go:[0-9]+: / && !/: exit [0-9]+$$/ && said[test] < 30 { head[test, ++said[test]] = substr($$0, 1, 300) }
+test in lines && (test != "panic:" || lines[test] < 60) { text[test, ++lines[test]] = $$0 }
 { tail[++end] = $$0 }
 END {
 	for (i = 1; i <= tests; i++) {
 		t = order[i]
 		print "--- " t ", in test.log:"
-		for (n = lines[t] > 80 ? lines[t] - 79 : 1; n <= lines[t]; n++) print text[t, n]
+		for (n = 1; n <= said[t]; n++) print head[t, n]
+		if (said[t]) print "    ..."
+		for (n = lines[t] > 60 ? lines[t] - 59 : 1; n <= lines[t]; n++) print text[t, n]
 	}
 	if (!tests) for (n = end > 100 ? end - 99 : 1; n <= end; n++) print tail[n]
 }
