@@ -38,9 +38,10 @@ type typed struct {
 	err  error
 }
 
-// asker puts questions to the operator; nil without a terminal to ask on.
+// asker puts questions to the operator; nil without a terminal to ask on, or where the
+// question would not be seen: who waits for an answer to it waits in vain.
 func (h *house) asker() func(ctx context.Context, question string, secret bool) (string, error) {
-	if h.std.in == nil || !term.IsTerminal(int(h.std.in.Fd())) {
+	if h.std.in == nil || !term.IsTerminal(int(h.std.in.Fd())) || !h.isSeen() {
 		return nil
 	}
 	return h.ask

@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
@@ -226,43 +223,6 @@ func (a advice) explainHeld(held *phases.HeldError) explanation {
 	return e
 }
 
-func (a advice) explainJournal(err error) explanation {
-	var (
-		busy    *journal.BusyError
-		claimed *journal.ClaimedError
-		damaged *journal.DamagedError
-		chain   *journal.ChainError
-		newer   *journal.NewerError
-		anchor  *anchorError
-		room    *journal.RoomError
-	)
-	e := explanation{code: exitFailed, what: err.Error()}
-	if why := unwritten(err); why != nil {
-		e.what, e.cure = fmt.Sprintf("the output cannot be written: %v", why), "make room where the output goes, and type it again"
-		return e
-	}
-	switch {
-	case errors.As(err, &busy):
-		e.code, e.cure = exitHeld, "try again in a moment"
-		if a.command != "" {
-			e.cure = a.typed(a.command, "") + ", in a moment"
-		}
-	case errors.As(err, &claimed):
-		e.code, e.cure = exitHeld, strings.TrimSpace("rel watch "+claimed.Holder.Promotion)+"{here}, to wait for it"
-	case errors.As(err, &damaged):
-		e.code, e.cure = exitDamaged, restore(damaged.Backup, damaged.Path)
-	case errors.As(err, &chain):
-		e.code, e.cure = exitDamaged, restore(chain.Backup, chain.Path)
-	case errors.As(err, &anchor):
-		e.code, e.cure = exitDamaged, "ask whoever could write to the journal; its backups lie beside it"
-	case errors.As(err, &room):
-		e.code, e.cure = exitRefused, "df -h "+room.Dir
-	case errors.As(err, &newer):
-		e.code, e.cure = exitUsage, "use the newer rel"
-	}
-	return e
-}
-
 // unwritten is why standard output does not take what is written there; nil, if that is not
 // what is wrong.
 func unwritten(err error) error {
@@ -271,34 +231,6 @@ func unwritten(err error) error {
 		return path.Err
 	}
 	return nil
-}
-
-// restore is the command that goes back to a backup of the journal. Without one
-// there is no going on, but for who wants to begin anew.
-func restore(backup, path string) string {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return "name a file in it with --journal or REL_JOURNAL: it is a folder"
-	}
-	if backup != "" {
-		return fmt.Sprintf("cp %s %s", quoted(backup), quoted(path))
-	}
-	const lost = "there is no backup that is whole"
-	if path == "" {
-		return lost
-	}
-	// The folder may have more in it than what rel keeps there.
-	dir := filepath.Dir(path)
-	aside := quoted(filepath.Join(dir, "rel.damaged"))
-	move := "mv"
-	for _, own := range []string{path, path + ".whole", filepath.Join(dir, "backups"), filepath.Join(dir, "logs")} {
-		if _, err := os.Lstat(own); err == nil {
-			move += " " + quoted(own)
-		}
-	}
-	if move == "mv" {
-		return lost
-	}
-	return fmt.Sprintf("mkdir %s && %s %s, to begin a new history: %s", aside, move, aside, lost)
 }
 
 // explainHost is for hosts that cannot be reached or do not let us in.
@@ -376,44 +308,4 @@ func (a advice) explainSudo(sudo *remote.SudoError) explanation {
 func nopasswd(user string) []string {
 	return []string{"as root there: visudo -f /etc/sudoers.d/rel, with the line: " + user + " ALL=(ALL) NOPASSWD: ALL",
 		"on NixOS: security.sudo.extraRules"}
-}
-
-func (a advice) explainApply(apply *phases.ApplyError) explanation {
-	e := explanation{code: exitReverted, what: apply.Error(), repeats: true}
-	switch apply.Outcome.Result {
-	case "refused":
-		e.code, e.repeats = exitRefused, false
-		if strings.Contains(apply.Outcome.Text, "has taken this target over") {
-			e.code = exitHeld
-		}
-		// What verify saw is on record, and verify is done.
-		e.over = strings.Contains(apply.Outcome.Text, " since verify")
-		if path, _, damaged := strings.Cut(apply.Outcome.Text, " is damaged in the store"); damaged {
-			e.detail = []string{"look after the disk there"}
-			e.cure, e.typed = a.rootThere(apply.Host, "nix-store --delete --ignore-liveness "+bare(path)), true
-		}
-	case "stuck":
-		e.code, e.repeats = exitPerson, false
-		if apply.Outcome.Unit != "" {
-			e.cure, e.typed = a.rootThere(apply.Host, "journalctl -u "+bare(apply.Outcome.Unit)), true
-		}
-	}
-	return e
-}
-
-func explainUnhealthy(u *phases.UnhealthyError) explanation {
-	e := explanation{code: exitReverted, repeats: true}
-	if u.Kept {
-		e.code, e.repeats = exitPerson, false
-	}
-	for _, r := range u.Results {
-		switch {
-		case r.Verdict == phases.Passed:
-		case e.what == "":
-			e.what = r.String()
-		default:
-			e.detail = append(e.detail, r.String())
-		}
-	}
-	return e
 }

@@ -177,10 +177,15 @@ func writeFindings(out io.Writer, paint paint, groups []*findings) {
 	fmt.Fprintf(out, "%s, %s, %d ok\n", phases.CountText(count[failure], "failure"), phases.CountText(count[warning], "warning"), count[isOK])
 }
 
-// atOnce writes a text in one go, so that whether it got there is known.
+// atOnce writes a text for people in one go, so that whether it got there is known; on a
+// terminal as wide as that is.
 func atOnce(out io.Writer, write func(io.Writer)) error {
 	var b bytes.Buffer
 	write(&b)
-	_, err := out.Write(b.Bytes())
+	text := b.String()
+	if width, _ := columnsOf(out); width > 0 {
+		text = hung(text, width)
+	}
+	_, err := io.WriteString(out, text)
 	return err
 }

@@ -122,11 +122,10 @@ func (c *planCmd) show(h *house, v *previewed) error {
 }
 
 // confirm shows, on a terminal, what comes with the commit, and asks once whether it is
-// to go live. Who passes --yes, or has nobody to ask, is not asked; nor is who would not
-// see the question, since standard error goes elsewhere.
+// to go live. Who passes --yes, or has nobody to ask, is not asked.
 func (h *house) confirm(ctx context.Context, p *phases.Promotion, looks []*phases.Look) error {
 	ask := h.asker()
-	if ask == nil || h.globals.Yes || !h.isSeen() || h.agreed == p.Plan.Commit {
+	if ask == nil || h.globals.Yes || h.agreed == p.Plan.Commit {
 		return nil
 	}
 	// Nobody need answer for what would be refused.
