@@ -10,7 +10,7 @@ import (
 var (
 	// columns are what stands before the last column of a line, as far as that is seen: gaps
 	// are of two spaces or more.
-	columns = regexp.MustCompile(`^(?:.*\S)?\s{2,}`)
+	columns = regexp.MustCompile(`^(?:.*[^ ])? {2,}`)
 	colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 )
 

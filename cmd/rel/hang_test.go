@@ -16,6 +16,7 @@ func TestHung(t *testing.T) {
 		{"what is wide has no columns at all here", "what is wide has no columns\n    at all here"},
 		{"one column is so far to the right  that\nx\n", "one column is so far to the\n    right  that\nx\n"},
 		{"    id  " + strings.Repeat("x", 40) + " y\n", "    id  " + strings.Repeat("x", 40) + "\n        y\n"},
+		{"\t\t" + strings.Repeat("x", 40) + "\t\t y\n", "\t\t" + strings.Repeat("x", 40) + "\t\t\n    y\n"},
 		{"\n", "\n"},
 	} {
 		if got := hung(c.text, 32); got != c.want {

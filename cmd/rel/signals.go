@@ -91,8 +91,8 @@ func (h *house) leave() {
 	h.closePrinter()
 	h.restoreTerminal()
 	fmt.Fprintln(h.std.err, "rel: left at once; what runs on the hosts goes on")
-	fmt.Fprintf(h.std.err, "targets: %s\n", h.advice().placed("not asked: rel status{here} says what they run"))
 	if h.work != nil && h.work.ID != "" {
+		fmt.Fprintf(h.std.err, "targets: %s\n", h.advice().placed("not asked: rel status{here} says what they run"))
 		fmt.Fprintf(h.std.err, "next:    %s\n", h.advice().placed("rel resume "+h.work.ID+"{here}"))
 	}
 	os.Exit(exitInterrupted)

@@ -170,7 +170,7 @@ func TestWatchAlone(t *testing.T) {
 		log.Name() + "\n"; o.code != exitInterrupted || o.err != want {
 		t.Errorf("its owner was killed: exit %d\n%swant\n%s", o.code, o.err, want)
 	}
-	if o, want := rel("watch"), "nothing runs: no rel is at work here\nthe rel of promotion "+cut.events[0].Promotion+" is gone, which is verified, cut in build\n"+
+	if o, want := rel("watch"), "nothing runs: no rel is at work here\npromotion "+cut.events[0].Promotion+" is verified, cut in build: its rel is gone\n"+
 		"next:    rel resume "+cut.events[0].Promotion+" --journal "+j.Path()+"\n"; o.code != exitOK || o.err != want {
 		t.Errorf("whoever names none: exit %d\n%swant\n%s", o.code, o.err, want)
 	}

@@ -67,7 +67,7 @@ func (w *watch) cut() error {
 		if past.Unsettled == nil && lastStop(events) != nil {
 			continue
 		}
-		fmt.Fprintf(h.std.err, "the rel of promotion %s is gone, which is %s\n", past.ID, remote.Clean(ends(past)))
+		fmt.Fprintf(h.std.err, "promotion %s is %s: its rel is gone\n", past.ID, remote.Clean(ends(past)))
 		fmt.Fprintf(h.std.err, "next:    %s\n", h.advice().placed("rel resume "+past.ID+"{here}"))
 		break
 	}
