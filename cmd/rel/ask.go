@@ -30,6 +30,9 @@ type desk struct {
 	before atomic.Pointer[unix.Termios]
 	// while is how it is for that question.
 	while atomic.Pointer[unix.Termios]
+	// hushing guards loud, which is how the terminal was before it was hushed; nil while it is not.
+	hushing sync.Mutex
+	loud    *unix.Termios
 }
 
 // typed is a line that the operator typed.
@@ -115,48 +118,4 @@ func readLine(in io.Reader) (string, error) {
 		return "", err
 	}
 	return strings.TrimSuffix(string(line[:n]), "\n"), nil
-}
-
-// prepareTerminal has the terminal give lines, show what is typed unless it is
-// a secret, and forget what was typed so far.
-func (h *house) prepareTerminal(secret bool) error {
-	fd := int(h.std.in.Fd())
-	before, err := unix.IoctlGetTermios(fd, getTermios)
-	if err != nil {
-		return err
-	}
-	asking := *before
-	asking.Iflag |= unix.ICRNL
-	asking.Lflag |= unix.ICANON | unix.ISIG | unix.ECHO
-	if secret {
-		asking.Lflag &^= unix.ECHO
-	}
-	h.desk.while.Store(&asking)
-	h.desk.before.Store(before)
-	if err := unix.IoctlSetTermios(fd, setTermiosAndFlush, &asking); err != nil {
-		return err
-	}
-	select {
-	case <-h.desk.lines:
-		h.desk.lines = nil
-	default:
-	}
-	return nil
-}
-
-// askAgain has the terminal be as the question wants it that is open, if one is: a shell
-// that had it meanwhile need not have kept that.
-func (h *house) askAgain() {
-	if h.desk.before.Load() == nil || !inFront(int(h.std.in.Fd())) {
-		return
-	}
-	_ = unix.IoctlSetTermios(int(h.std.in.Fd()), setTermiosAndFlush, h.desk.while.Load())
-}
-
-// restoreTerminal puts the terminal back as it was before the question that is
-// open, if one is. Half an answer is not left for the shell to show.
-func (h *house) restoreTerminal() {
-	if before := h.desk.before.Swap(nil); before != nil {
-		_ = unix.IoctlSetTermios(int(h.std.in.Fd()), setTermiosAndFlush, before)
-	}
 }

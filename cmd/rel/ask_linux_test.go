@@ -179,6 +179,47 @@ func TestAskUnderLiveView(t *testing.T) {
 	d.close()
 }
 
+// The terminal shows nothing of what is typed while a block is drawn there, and again
+// once none is. A shell finds what was typed.
+func TestTypedUnderLiveView(t *testing.T) {
+	d := newDesktop(t)
+	d.globals.Progress = "tty"
+	d.std.tty = func() (int, bool) { return 80, true }
+	if err := d.openPrinter(); err != nil {
+		t.Fatal(err)
+	}
+	silent := func(when string) {
+		t.Helper()
+		if d.echoes() {
+			t.Errorf("the terminal shows what is typed %s", when)
+		}
+	}
+	silent("under a block")
+	if got := d.answered("go on? ", false, "yes"); got != "yes" {
+		t.Errorf("the answer is %q", got)
+	}
+	silent("after a question")
+	hushed, err := unix.IoctlGetTermios(int(d.master.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hushed.Lflag |= unix.ECHO // as a shell does that has it meanwhile
+	if err := unix.IoctlSetTermios(int(d.master.Fd()), unix.TCSETS, hushed); err != nil {
+		t.Fatal(err)
+	}
+	d.continued()
+	silent("after Ctrl-Z and fg")
+	d.continued()
+	d.types("rel log\n")
+	d.close()
+	if !d.echoes() {
+		t.Error("the terminal still hides what is typed")
+	}
+	if line, err := readLine(d.std.in); line != "rel log" {
+		t.Errorf("the shell reads %q, %v", line, err)
+	}
+}
+
 // Who would not see the question, since standard error goes to a file, is not asked.
 func TestStartUnseen(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {

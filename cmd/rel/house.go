@@ -158,8 +158,8 @@ func (h *house) tell(text string) {
 // close ends what is open. Nothing of a promotion is lost by it.
 func (h *house) close() {
 	h.forgetSignals()
-	h.closePrinter()
 	h.restoreTerminal()
+	h.closePrinter()
 	for _, host := range h.hosts {
 		host.Close()
 	}

@@ -65,6 +65,7 @@ func (h *house) openPrinter() error {
 		tty := newTTY(h.said, h.std.size, h.paint(true), time.Now)
 		go tty.animate()
 		h.printer = tty
+		h.hush()
 	default:
 		h.said = newOutlet(asItIs(h.std.err)) // it has commands of its own, and defuses
 		h.printer = newPlain(h.said, h.paint(isTTY))
@@ -101,6 +102,7 @@ func (h *house) closePrinter() {
 	if h.printer != nil {
 		h.printer.close()
 	}
+	h.unhush()
 	h.said.flush()
 }
 

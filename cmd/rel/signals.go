@@ -88,8 +88,8 @@ func (h *house) forgetSignals() {
 
 // leave ends the process at once.
 func (h *house) leave() {
-	h.closePrinter()
 	h.restoreTerminal()
+	h.closePrinter()
 	fmt.Fprintln(h.std.err, "rel: left at once; what runs on the hosts goes on")
 	if h.work != nil && h.work.ID != "" {
 		fmt.Fprintf(h.std.err, "targets: %s\n", h.advice().placed("not asked: rel status{here} says what they run"))
@@ -100,7 +100,7 @@ func (h *house) leave() {
 
 // continued takes the terminal back after Ctrl-Z and fg.
 func (h *house) continued() {
-	h.askAgain()
+	h.retakeTerminal()
 	if tty, ok := h.printer.(*ttyPrinter); ok {
 		tty.continued()
 	}

@@ -348,6 +348,23 @@ func TestStoppedAndContinued(t *testing.T) {
 	}
 }
 
+// What is typed meanwhile leaves no trace in the block.
+func TestTypedMeanwhile(t *testing.T) {
+	_, cmd, begun, goOn := staged(t)
+	w := openWindow(t, cmd, 80, 24, act{"⠙ build", func(w *window) {
+		<-begun
+		_, _ = w.master.WriteString("is it\n\nthere?\n")
+		time.Sleep(2 * frame)
+		close(goOn)
+	}})
+	if code := w.watch(); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	if screen := w.String(); strings.Contains(screen, "there?") || strings.Count(screen, "✔ sync") != 1 || strings.ContainsAny(screen, strings.Join(spinner, "")) {
+		t.Errorf("the screen has\n%s", screen)
+	}
+}
+
 // drain reads what is written already.
 func (w *window) drain() {
 	w.t.Helper()
