@@ -65,7 +65,7 @@ func Copy(ctx context.Context, p *Promotion) error {
 func supply(ctx context.Context, p *Promotion, beside func(context.Context, Host) error) ([]Sent, error) {
 	sent := make([]Sent, len(p.Targets))
 	couriers := make([]*courier, len(p.Targets))
-	guess, sure := guessed(ctx, p)
+	guess := guessed(ctx, p)
 	defer guess.drop()
 	defer func() {
 		for _, c := range couriers {
@@ -75,7 +75,7 @@ func supply(ctx context.Context, p *Promotion, beside func(context.Context, Host
 		}
 	}()
 	err := each(ctx, p.Targets, func(ctx context.Context, i int, target Host) (err error) {
-		couriers[i], err = readied(ctx, p, i, target, sure)
+		couriers[i], err = readied(ctx, p, i, target)
 		return err
 	})
 	if err == nil {
@@ -84,9 +84,8 @@ func supply(ctx context.Context, p *Promotion, beside func(context.Context, Host
 	return sent, err
 }
 
-// readied is who takes to a target what it lacks; nil, if that is nothing. sure says that it
-// is not, nor so little that it would go another way.
-func readied(ctx context.Context, p *Promotion, i int, target Host, sure bool) (*courier, error) {
+// readied is who takes to a target what it lacks; nil, if that is nothing.
+func readied(ctx context.Context, p *Promotion, i int, target Host) (*courier, error) {
 	c := &courier{p: p, target: target, site: p.site(i)}
 	var ready readiness
 	err := abreast(target.Name(), func() (err error) {
@@ -95,7 +94,7 @@ func readied(ctx context.Context, p *Promotion, i int, target Host, sure bool) (
 	}, func() error {
 		// A release that is new is lacking; of the others little or nothing is.
 		if via := p.Plan.Via; p.Plan.Release == nil && len(p.Targets) <= atOnce && (via == "" || via == Direct) {
-			_ = c.prepare(ctx, sure) // what hinders it is told once it is needed
+			_ = c.prepare(ctx) // what hinders it is told once it is needed
 		}
 		return nil
 	})

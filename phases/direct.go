@@ -66,14 +66,14 @@ const (
 )
 
 // prepare begins what sending takes, before it is known whether anything is lacking: the
-// build host's session, and its address; and the login, if something is sure to be lacking.
-func (c *courier) prepare(ctx context.Context, sure bool) error {
+// build host's session, and its address. It does not log in at the target before.
+func (c *courier) prepare(ctx context.Context) error {
 	loan, err := c.target.Loan(ctx, c.site.FromBuild)
 	if err != nil {
 		return err
 	}
 	// Beside each other: where the host has no session more, it makes room, and ends.
-	c.prepared = c.begin(ctx, loan, true, sure)
+	c.prepared = c.begin(ctx, loan, true)
 	if err := c.seek(ctx, loan); err != nil {
 		c.unprepare()
 		return err
@@ -93,7 +93,7 @@ func (c *courier) send(ctx context.Context) (*receipt, int64, error) {
 		if err := c.seek(ctx, loan); err != nil {
 			return nil, 0, err
 		}
-		e = c.begin(ctx, loan, false, true)
+		e = c.begin(ctx, loan, false)
 	}
 	got, sent, err := c.use(ctx, e)
 	var refused *hinderedError
@@ -107,7 +107,7 @@ func (c *courier) send(ctx context.Context) (*receipt, int64, error) {
 	if err != nil {
 		return got, sent, err
 	}
-	return c.use(ctx, c.begin(ctx, loan, false, true))
+	return c.use(ctx, c.begin(ctx, loan, false))
 }
 
 // seek finds the address that the build host reaches the target from.

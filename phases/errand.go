@@ -22,7 +22,7 @@ type errand struct {
 	opened *io.PipeWriter
 	// loaded is closed when the courier has its cargo.
 	loaded chan struct{}
-	// code is sent with the cargo, where that may not be needed; nil, where it is sent at once.
+	// code is sent with the cargo, where that may not be needed; nil, where it is.
 	code   chan string
 	cancel context.CancelFunc
 
@@ -36,11 +36,10 @@ type errand struct {
 var errDropped = errors.New("there is nothing to send")
 
 // begin begins an errand. One that is early makes room for others, where the host has few
-// sessions, and ends. One that is sure to be needed logs in at once; Nix's own copy does that
-// when it knows what to send.
-func (c *courier) begin(ctx context.Context, loan Loan, early, sure bool) *errand {
+// sessions, and ends; it logs in once it is known to be needed.
+func (c *courier) begin(ctx context.Context, loan Loan, early bool) *errand {
 	e := &errand{loan: loan, early: early, loaded: make(chan struct{}), done: make(chan struct{})}
-	if early && !sure {
+	if early {
 		e.code = make(chan string, 1)
 	}
 	e.gate, e.opened = io.Pipe()

@@ -21,16 +21,16 @@ type guess struct {
 }
 
 // guessed begins it; nil, where nothing is known of the targets, it may be much, or nothing
-// is woven before it is sent. sure says that the targets lack more than a script has room for.
-func guessed(ctx context.Context, p *Promotion) (g *guess, sure bool) {
+// is woven before it is sent.
+func guessed(ctx context.Context, p *Promotion) *guess {
 	if p.Plan.Release != nil || p.Attempt > 1 {
-		return nil, false
+		return nil
 	}
 	c := p.likely()
 	if c == nil || len(c.infos) == 0 || c.estimate() > weighed || !worthwhile(p, slices.Repeat([]*courier{c}, len(p.Targets))) {
-		return nil, c == nil || len(c.infos) > 0
+		return nil
 	}
-	g = &guess{alike: c.alike(), done: make(chan struct{}), woven: c}
+	g := &guess{alike: c.alike(), done: make(chan struct{}), woven: c}
 	ctx, g.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(g.done)
@@ -39,7 +39,7 @@ func guessed(ctx context.Context, p *Promotion) (g *guess, sure bool) {
 			return err
 		})
 	}()
-	return g, false
+	return g
 }
 
 // likely has what a new release has that is not in the one that is live on every target;

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,11 @@ func TestCount(t *testing.T) {
 	w.must(exitReverted, "start")
 	w.exec("choiros-prod", "systemctl start caddy")
 	w.counted("resume", exitOK, "resume").most(t, "a resume", mostResume, 0)
+
+	// The journal knows nothing of what is there. The build host logs in at the target only if
+	// something is lacking.
+	w.journal = filepath.Join(t.TempDir(), "journal.db")
+	w.counted("another laptop", exitOK, "start", "--force").most(t, "a start from another laptop", mostFull, 0)
 }
 
 // most checks a bill against what may be on it.
