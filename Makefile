@@ -88,8 +88,8 @@ test-long: deps
 	done
 
 # rel beside what it takes the place of, into BENCHMARKS.md: half an hour. BENCH has flags for it: see rel-bench --help.
-bench: deps
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/rel ./cmd/rel-bench
+bench: deps build
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/rel-bench
 	$(BIN)/rel-bench --rel $(BIN)/rel $(BENCH)
 
 lint:

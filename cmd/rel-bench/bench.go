@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -59,6 +58,9 @@ func bench(ctx context.Context, o options, say func(string)) error {
 	if err != nil {
 		return err
 	}
+	if len(o.From) > 0 {
+		return again(o)
+	}
 	if err := lab.Available(); err != nil {
 		return err
 	}
@@ -73,19 +75,21 @@ func bench(ctx context.Context, o options, say func(string)) error {
 	defer down()
 	until, cancel := context.WithDeadline(ctx, time.Now().Add(o.Within))
 	defer cancel()
-	var runs []run
-	err = s.rows(until, list, o.Pairs, func(r run) { runs = append(runs, r) })
+	var m measurement
+	err = s.rows(until, list, o.Pairs, func(r run) { m.runs = append(m.runs, r) })
 	if ctx.Err() == nil && until.Err() != nil {
 		say(fmt.Sprintf("stopped after %s: what is not measured by now is not in the report", o.Within))
 	}
-	if len(runs) == 0 {
+	if len(m.runs) == 0 {
 		return errors.Join(errors.New("nothing was measured"), err)
 	}
+	var failed error
+	m.Help, m.SSH, failed = s.light(ctx)
+	m.About, m.Took = s.describe(context.WithoutCancel(ctx)), time.Since(began)
 	if o.Raw != "" {
-		err = errors.Join(err, writeRaw(o.Raw, runs))
+		err = errors.Join(err, m.write(o.Raw))
 	}
-	about := s.describe(context.WithoutCancel(ctx))
-	return errors.Join(err, os.WriteFile(o.Out, []byte(report(runs, list, about, time.Since(began))), 0o644))
+	return errors.Join(err, failed, os.WriteFile(o.Out, []byte(report([]measurement{m})), 0o644))
 }
 
 // raise brings the lab up, with what the cases need.
@@ -163,16 +167,4 @@ func (s *stand) row(ctx context.Context, t trial, p place, pairs int, keep func(
 		}
 	}
 	return nil
-}
-
-func writeRaw(path string, runs []run) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	encoder := json.NewEncoder(f)
-	for _, r := range runs {
-		err = errors.Join(err, encoder.Encode(r))
-	}
-	return errors.Join(err, f.Close())
 }

@@ -47,8 +47,15 @@ func TestQuick(t *testing.T) {
 			t.Errorf("the report has nothing of %q:\n%s", want, text)
 		}
 	}
-	if raw, err := os.ReadFile(o.Raw); err != nil || strings.Count(string(raw), "\n") != 2 {
+	if raw, err := os.ReadFile(o.Raw); err != nil || strings.Count(string(raw), "\n") != 3 {
 		t.Errorf("the runs are %q, %v", raw, err)
+	}
+	o.From = []string{o.Raw}
+	if err := bench(t.Context(), o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if once, err := os.ReadFile(o.Out); err != nil || string(once) != string(text) {
+		t.Errorf("reported again, %v:\n%s", err, once)
 	}
 }
 
@@ -78,15 +85,14 @@ func TestChosen(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	p := place{100 * time.Millisecond, 20 * mbit}
-	three := trial{name: "three", title: "Three", places: []place{p}, parties: promoters, bump: &lab.Bump{}}
 	var runs []run
 	for i, n := range []time.Duration{9, 1, 3, 7} {
 		runs = append(runs, run{Case: "three", Party: "predecessor", place: p, Wall: 4 * n * time.Second, Conns: 10, Rounds: 130 + i, Least: 2.5e6},
 			run{Case: "three", Party: "rel", place: p, Wall: n * time.Second, Conns: 3, Rounds: 20, Beside: 6, Operator: 1500, Between: 1, Sent: 2e6,
 				Memory: 3e7, Least: 2.5e6, Phases: map[string]time.Duration{"copy": n * time.Second}})
 	}
-	text := report(runs, []trial{three}, "Here.", time.Minute)
-	_, text, _ = strings.Cut(text, "## Three\n")
+	text := report([]measurement{{About: "Here.", Took: time.Minute, runs: runs}})
+	_, text, _ = strings.Cut(text, "## Three artifacts rebuilt\n")
 	// 14 round trips of 100 ms, and 20 Mbit through 20 Mbit/s.
 	want := `
 **100 ms, 20 Mbit/s**; the limit is 2.40 s: 14 round trips of handshakes, and 2.5 MB to send.

@@ -49,6 +49,10 @@ func limit(t *trial, p place, least int64) time.Duration {
 	return d
 }
 
+func brief(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
+
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
 func size(n int64) string {

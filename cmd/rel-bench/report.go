@@ -15,24 +15,41 @@ var names = map[string]string{
 }
 
 // report is BENCHMARKS.md.
-func report(runs []run, list []trial, about string, took time.Duration) string {
+func report(list []measurement) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Benchmarks\n\nWritten by `make bench` in %s. %s\n\n%s", took.Round(time.Second), about, method)
-	for i := range list {
-		t := &list[i]
+	b.WriteString("# Benchmarks\n\n")
+	var runs []run
+	for _, m := range list {
+		fmt.Fprintf(&b, "Measured by `make bench` in %s. %s\n\n", m.Took.Round(time.Second), m.About)
+		runs = append(runs, m.runs...)
+	}
+	b.WriteString(method)
+	for _, m := range list[:1] {
+		fmt.Fprintf(&b, "\n## To begin with\n\n`rel --help` takes %s, `ssh -V` beside it %s (medians of %d).\n", brief(m.Help), brief(m.SSH), lightRuns)
+	}
+	for i := range trials {
+		t := &trials[i]
 		own := slices.DeleteFunc(slices.Clone(runs), func(r run) bool { return r.Case != t.name })
 		if len(own) == 0 {
 			continue
 		}
 		fmt.Fprintf(&b, "\n## %s\n", t.title)
-		for _, p := range t.places {
+		for _, p := range placesOf(own) {
 			here := slices.DeleteFunc(slices.Clone(own), func(r run) bool { return r.place != p })
-			if len(here) > 0 {
-				section(&b, t, p, here)
-			}
+			section(&b, t, p, here)
 		}
 	}
 	return b.String()
+}
+
+// placesOf are those of the runs, in their order.
+func placesOf(runs []run) (list []place) {
+	for i := range runs {
+		if !slices.Contains(list, runs[i].place) {
+			list = append(list, runs[i].place)
+		}
+	}
+	return list
 }
 
 // section is the table of one case in one place.
