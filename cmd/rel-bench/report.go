@@ -24,8 +24,10 @@ func report(list []measurement) string {
 		runs = append(runs, m.runs...)
 	}
 	b.WriteString(method)
-	for _, m := range list[:1] {
-		fmt.Fprintf(&b, "\n## To begin with\n\n`rel --help` takes %s, `ssh -V` beside it %s (medians of %d).\n", brief(m.Help), brief(m.SSH), lightRuns)
+	for _, m := range list {
+		if m.Help > 0 {
+			fmt.Fprintf(&b, "\n`rel --help` takes %s, `ssh -V` beside it %s (medians of %d).\n", brief(m.Help), brief(m.SSH), lightRuns)
+		}
 	}
 	for i := range trials {
 		t := &trials[i]
