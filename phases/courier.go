@@ -128,7 +128,10 @@ func (c *courier) choose(ctx context.Context) {
 	if c.bundled > 0 {
 		likely, size = float64(c.bundled), BytesText(c.bundled)
 	}
-	direct, relayed := c.durations(ctx, likely)
+	direct, relayed := c.durations(ctx, likely, false)
+	if direct <= relayed && likely <= doubted {
+		direct, relayed = c.durations(ctx, likely, true)
+	}
 	if c.relayed = relayed < direct; c.relayed {
 		c.why = size + " is there sooner than the build host could log in"
 	} else {
@@ -147,12 +150,15 @@ const (
 	// unmeasured is the uplink, in bytes a second, of an operator of whom nothing else is
 	// known: ten megabits.
 	unmeasured = 10e6 / 8
+	// doubted is the most that it is worth to measure the way for, where what is known of it
+	// speaks against: more than that is not to go through the operator on a guess.
+	doubted = 1 << 20
 )
 
 // durations is about how long the ways take for so many bytes, as far as they differ: the
-// bytes pass between the hosts in either.
-func (c *courier) durations(ctx context.Context, size float64) (direct, relayed time.Duration) {
-	trip, rate := c.target.Uplink(ctx)
+// bytes pass between the hosts in either. With probe the way is measured for it.
+func (c *courier) durations(ctx context.Context, size float64, probe bool) (direct, relayed time.Duration) {
+	trip, rate := c.target.Uplink(ctx, probe)
 	if rate <= 0 {
 		rate = unmeasured
 	}

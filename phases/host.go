@@ -27,8 +27,9 @@ type Host interface {
 	// DialContext connects to addr as the host sees it.
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
 	// Uplink is how long a word there and back takes, and how many bytes can be sent
-	// there in a second; zero for what is not known.
-	Uplink(ctx context.Context) (rtt time.Duration, bytesPerSecond float64)
+	// there in a second; zero for what is not known. That may be far less than can be: with
+	// probe it is measured.
+	Uplink(ctx context.Context, probe bool) (rtt time.Duration, bytesPerSecond float64)
 	// Redial opens a connection of its own to the same host.
 	Redial(ctx context.Context) (Connection, error)
 	// Loan makes a login at this host for another to use, which calls it by address:

@@ -48,5 +48,5 @@ type jammed struct{ local }
 
 func (j *jammed) Loan(context.Context, string) (Loan, error) { panic("no network") }
 
-func (j *jammed) Uplink(context.Context) (time.Duration, float64) { return 0, 0 }
-func (j *jammed) Redial(context.Context) (Connection, error)      { panic("no network") }
+func (j *jammed) Uplink(context.Context, bool) (time.Duration, float64) { return 0, 0 }
+func (j *jammed) Redial(context.Context) (Connection, error)            { panic("no network") }

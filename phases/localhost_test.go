@@ -83,8 +83,8 @@ func (l *local) DialContext(ctx context.Context, network, addr string) (net.Conn
 	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
-func (l *local) Uplink(context.Context) (time.Duration, float64) { return 0, 0 }
-func (l *local) Redial(context.Context) (Connection, error)      { return l, nil }
+func (l *local) Uplink(context.Context, bool) (time.Duration, float64) { return 0, 0 }
+func (l *local) Redial(context.Context) (Connection, error)            { return l, nil }
 
 func (l *local) Loan(context.Context, string) (Loan, error) { panic("nobody copies here") }
 

@@ -192,7 +192,7 @@ func (f *far) Redial(context.Context) (Connection, error) {
 	return f, nil
 }
 
-func (f *far) Uplink(context.Context) (time.Duration, float64) { return trip, 0 }
+func (f *far) Uplink(context.Context, bool) (time.Duration, float64) { return trip, 0 }
 
 func (f *far) Close() {}
 

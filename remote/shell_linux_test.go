@@ -28,7 +28,7 @@ func TestShellsOnSSHD(t *testing.T) {
 			h := dial(t, &Dialer{ConfigFile: filepath.Join(keys.dir, "config")})
 			h.Stand(false)
 			onSSHD(t, h, keys.dir)
-			if rtt, rate, err := h.Measure(t.Context()); err != nil || rtt == 0 || rate == 0 {
+			if rtt, rate, err := h.Measure(t.Context(), false); err != nil || rtt == 0 || rate == 0 {
 				t.Errorf("%s, %f, %v", rtt, rate, err)
 			}
 			if most > 2 && h.seats.most != sessions {

@@ -36,6 +36,8 @@ type uplink struct {
 	// rtt is the shortest echo, rate the bytes that arrive in a second.
 	rtt  time.Duration
 	rate float64
+	// wasProbed says that the rate is at least what a probe had.
+	wasProbed bool
 }
 
 const (
@@ -219,16 +221,20 @@ func (h *Host) Uplink() (rtt time.Duration, bytesPerSecond float64) {
 }
 
 const (
-	// probe is what Measure sends, probes how often: the network takes the first one in
+	// probeSize is what Measure sends, probes how often: the network takes the first one in
 	// parts, until it has learned that it can take more at once.
-	probe  = 32 << 10
-	probes = 2
+	probeSize = 32 << 10
+	probes    = 2
+	// jitter is the part of a round trip that two echoes may differ by for no reason: a
+	// time below it says nothing of how fast the link is.
+	jitter = 10
 )
 
 // Measure is Uplink, and finds out what that does not know yet, with as few bytes as
-// tell a hotel's wifi from a good line.
-func (h *Host) Measure(ctx context.Context) (rtt time.Duration, bytesPerSecond float64, err error) {
-	if rtt, rate := h.Uplink(); rtt > 0 && rate > 0 {
+// tell a hotel's wifi from a good line. What it knows from short scripts may be far too
+// little, since of their time the distance is most: with probe it makes sure.
+func (h *Host) Measure(ctx context.Context, probe bool) (rtt time.Duration, bytesPerSecond float64, err error) {
+	if rtt, rate := h.Uplink(); rtt > 0 && rate > 0 && (!probe || h.uplink.sure()) {
 		return rtt, rate, nil
 	}
 	err = h.bounded(ctx, "measuring the way there", func() error {
@@ -236,7 +242,7 @@ func (h *Host) Measure(ctx context.Context) (rtt time.Duration, bytesPerSecond f
 			return err
 		}
 		for range probes {
-			took, err := h.echo(ctx, make([]byte, probe))
+			took, err := h.echo(ctx, make([]byte, probeSize))
 			if err != nil {
 				return err
 			}
@@ -252,7 +258,15 @@ func (h *Host) Measure(ctx context.Context) (rtt time.Duration, bytesPerSecond f
 func (u *uplink) probed(took time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	more := max(took-u.rtt, time.Millisecond)
-	u.rate = max(u.rate, probe/more.Seconds())
+	more := max(took-u.rtt, u.rtt/jitter, time.Millisecond)
+	u.rate = max(u.rate, probeSize/more.Seconds())
+	u.wasProbed = true
 	u.resize()
+}
+
+// sure reports whether the rate was probed.
+func (u *uplink) sure() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.wasProbed
 }

@@ -74,12 +74,28 @@ func TestMeasure(t *testing.T) {
 	if rtt, rate := h.Uplink(); rtt != 0 || rate != 0 {
 		t.Errorf("%s and %f are known already", rtt, rate)
 	}
-	rtt, rate, err := h.Measure(t.Context())
+	rtt, rate, err := h.Measure(t.Context(), false)
 	if err != nil || rtt == 0 || rate == 0 {
 		t.Errorf("%s, %f, %v", rtt, rate, err)
 	}
 	if n := s.sessions.Load(); n != 0 {
 		t.Errorf("it took %d sessions", n)
+	}
+}
+
+// TestMeasureProbes: a little that takes a round trip to arrive makes a far host look slow.
+func TestMeasureProbes(t *testing.T) {
+	_, d := newServer(t, func(s *server) { s.far = 100 * time.Millisecond })
+	h := dial(t, d)
+	if _, err := h.Run(t.Context(), Script{Name: "s", Code: "cat >/dev/null", Stdin: io.LimitReader(endless{}, 12<<10), Stdout: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	_, guess, err := h.Measure(t.Context(), false)
+	if err != nil || h.uplink.sure() {
+		t.Fatalf("it was probed, since nothing was known: %v", err)
+	}
+	if _, rate, err := h.Measure(t.Context(), true); err != nil || rate < 2*guess {
+		t.Errorf("%.0f bytes a second, and %.0f by a probe: %v", guess, rate, err)
 	}
 }
 

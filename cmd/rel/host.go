@@ -182,12 +182,12 @@ func (h *host) Run(ctx context.Context, s phases.Script) (out []byte, err error)
 
 // Uplink is how far the host is, and how much a second can be sent there; zero for what
 // could not be learned.
-func (h *host) Uplink(ctx context.Context) (rtt time.Duration, bytesPerSecond float64) {
+func (h *host) Uplink(ctx context.Context, probe bool) (rtt time.Duration, bytesPerSecond float64) {
 	open, err := h.connect(ctx)
 	if err != nil {
 		return 0, 0
 	}
-	rtt, bytesPerSecond, _ = open.Measure(ctx)
+	rtt, bytesPerSecond, _ = open.Measure(ctx, probe)
 	return rtt, bytesPerSecond
 }
 
