@@ -43,6 +43,8 @@ type server struct {
 	// the connection.
 	slow   int
 	silent bool
+	// arrived counts the bytes it took.
+	arrived atomic.Int64
 	// far is how long it takes for what it is sent to arrive.
 	far time.Duration
 	// most is how many sessions a connection may have, if that is bounded.
@@ -176,7 +178,7 @@ func (s *server) serve(conn net.Conn) {
 		return nil, nil
 	}}
 	config.AddHostKey(*s.hostKey.Load())
-	_, channels, requests, err := ssh.NewServerConn(&deafConn{conn, &s.deaf, s.slow}, config)
+	_, channels, requests, err := ssh.NewServerConn(&deafConn{conn, s}, config)
 	if err != nil {
 		return
 	}
@@ -216,8 +218,7 @@ func (s *server) serve(conn net.Conn) {
 // deafConn is a connection whose server may be deaf.
 type deafConn struct {
 	net.Conn
-	deaf *atomic.Bool
-	slow int
+	*server
 }
 
 func (c *deafConn) Read(b []byte) (int, error) {
@@ -226,7 +227,9 @@ func (c *deafConn) Read(b []byte) (int, error) {
 		time.Sleep(time.Second * time.Duration(len(b)) / time.Duration(c.slow))
 	}
 	for {
-		if n, err := c.Conn.Read(b); err != nil || !c.deaf.Load() {
+		n, err := c.Conn.Read(b)
+		c.arrived.Add(int64(n))
+		if err != nil || !c.deaf.Load() {
 			return n, err
 		}
 	}

@@ -220,11 +220,15 @@ func (h *Host) Uplink() (rtt time.Duration, bytesPerSecond float64) {
 	return h.uplink.rtt, h.uplink.rate
 }
 
+// probes are what Measure sends, in bytes: a first one that is at once where it is to be even
+// on a slow link, and two, of which the network takes the first in parts, until it has
+// learned that it can take more at once.
+var probes = [...]int{4 << 10, 32 << 10, 32 << 10}
+
 const (
-	// probeSize is what Measure sends, probes how often: the network takes the first one in
-	// parts, until it has learned that it can take more at once.
-	probeSize = 32 << 10
-	probes    = 2
+	// crawl is the rate, in bytes a second, below which no more is probed: that would only
+	// be waited for.
+	crawl = 40e3
 	// jitter is the part of a round trip that two echoes may differ by for no reason: a
 	// time below it says nothing of how fast the link is.
 	jitter = 10
@@ -234,19 +238,21 @@ const (
 // tell a hotel's wifi from a good line. What it knows from short scripts may be far too
 // little, since of their time the distance is most: with probe it makes sure.
 func (h *Host) Measure(ctx context.Context, probe bool) (rtt time.Duration, bytesPerSecond float64, err error) {
-	if rtt, rate := h.Uplink(); rtt > 0 && rate > 0 && (!probe || h.uplink.sure()) {
+	if rtt, rate := h.Uplink(); rtt > 0 && rate > 0 && (!probe || h.uplink.isProbed()) {
 		return rtt, rate, nil
 	}
 	err = h.bounded(ctx, "measuring the way there", func() error {
 		if _, err := h.echo(ctx, nil); err != nil {
 			return err
 		}
-		for range probes {
-			took, err := h.echo(ctx, make([]byte, probeSize))
+		for _, size := range probes {
+			took, err := h.echo(ctx, make([]byte, size))
 			if err != nil {
 				return err
 			}
-			h.uplink.probed(took)
+			if h.uplink.probed(size, took) < crawl {
+				break
+			}
 		}
 		return nil
 	})
@@ -254,18 +260,18 @@ func (h *Host) Measure(ctx context.Context, probe bool) (rtt time.Duration, byte
 	return rtt, rate, err
 }
 
-// probed takes note of how long a probe took to be answered.
-func (u *uplink) probed(took time.Duration) {
+// probed takes note of how long a probe took to be answered, and returns the rate that it had.
+func (u *uplink) probed(size int, took time.Duration) (rate float64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	more := max(took-u.rtt, u.rtt/jitter, time.Millisecond)
-	u.rate = max(u.rate, probeSize/more.Seconds())
+	rate = float64(size) / max(took-u.rtt, u.rtt/jitter, time.Millisecond).Seconds()
+	u.rate = max(u.rate, rate)
 	u.wasProbed = true
 	u.resize()
+	return rate
 }
 
-// sure reports whether the rate was probed.
-func (u *uplink) sure() bool {
+func (u *uplink) isProbed() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.wasProbed

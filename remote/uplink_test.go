@@ -91,11 +91,26 @@ func TestMeasureProbes(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, guess, err := h.Measure(t.Context(), false)
-	if err != nil || h.uplink.sure() {
+	if err != nil || h.uplink.isProbed() {
 		t.Fatalf("it was probed, since nothing was known: %v", err)
 	}
 	if _, rate, err := h.Measure(t.Context(), true); err != nil || rate < 2*guess {
 		t.Errorf("%.0f bytes a second, and %.0f by a probe: %v", guess, rate, err)
+	}
+}
+
+// TestMeasureGivesUp: a link that crawls is not made to carry all that is probed with.
+func TestMeasureGivesUp(t *testing.T) {
+	const slow = 20_000
+	s, d := newServer(t, func(s *server) { s.slow = slow })
+	h := dial(t, d)
+	before := s.arrived.Load()
+	_, rate, err := h.Measure(t.Context(), true)
+	if err != nil || rate == 0 || rate > crawl {
+		t.Errorf("%.0f bytes a second: %v", rate, err)
+	}
+	if n := s.arrived.Load() - before; n < int64(probes[0]) || n > 2*int64(probes[0]) {
+		t.Errorf("%d bytes were sent for it", n)
 	}
 }
 
