@@ -43,12 +43,25 @@ func (w *world) during(rel string, at func(journal.Event) bool, fn func(*exec.Cm
 	return w.process(rel, "start", at, fn)
 }
 
-// slowBuild has every build take that many seconds longer.
-func (w *world) slowBuild(seconds int) {
+// slowBuild has every build begin that many seconds later, and end that many after all is
+// built.
+func (w *world) slowBuild(before, after int) {
 	w.t.Helper()
 	w.exec(w.BuildHost(), fmt.Sprintf(`mkdir -p /run/wrappers/bin
-		printf '#!/bin/sh\ncase "$*" in *internal-json*) sleep %d ;; esac\nexec /usr/bin/nix "$@"\n' >/run/wrappers/bin/nix
-		chmod +x /run/wrappers/bin/nix`, seconds))
+		cat >/run/wrappers/bin/nix <<'EOF'
+#!/bin/sh
+case "$*" in
+*internal-json*)
+	sleep %d
+	/usr/bin/nix "$@"
+	status=$?
+	sleep %d
+	exit "$status"
+	;;
+esac
+exec /usr/bin/nix "$@"
+EOF
+		chmod +x /run/wrappers/bin/nix`, before, after))
 }
 
 // TestHeld: a second operator is told who is at work, on what and since when, and
@@ -59,7 +72,7 @@ func TestHeld(t *testing.T) {
 	other := w.elsewhere()
 	w.must(exitOK, "start")
 	w.bump(lab.Bump{})
-	w.slowBuild(25)
+	w.slowBuild(25, 0)
 	waited := make(chan outcome)
 	code, _ := w.during(rel, begins("build"), func(*exec.Cmd) {
 		id := w.newest()
@@ -95,7 +108,7 @@ func TestDeadOwner(t *testing.T) {
 	w := newWorld(t, 1)
 	rel := program(t)
 	other := w.elsewhere()
-	w.slowBuild(3)
+	w.slowBuild(3, 0)
 	w.startAndSignal(rel, syscall.SIGKILL, begins("build"))
 	dead := w.newest()
 	w.must(exitOK, "resume").mentions(t, "taken over from promotion "+dead)
@@ -122,7 +135,7 @@ func TestTakenAway(t *testing.T) {
 	w.must(exitOK, "start")
 	before := w.hypervisor("choiros-prod")
 	w.bump(lab.Bump{})
-	w.slowBuild(6)
+	w.slowBuild(6, 0)
 	code, said := w.during(rel, begins("build"), func(*exec.Cmd) {
 		id := w.newest()
 		other.must(exitOK, "unlock", id[len(id)-7:], "-m", "it must not go live", "--force").mentions(t, "taken from promotion "+id)
