@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -19,7 +20,8 @@ func (s *stand) describe(ctx context.Context) string {
 		what    string
 		command []string
 	}{
-		{"rel", []string{s.rel, "--version"}}, {"", []string{"nix", "--version"}}, {"", []string{"ssh", "-V"}},
+		{"rel", []string{s.rel, "--version"}}, {"commit", []string{"git", "-C", filepath.Dir(s.rel), "describe", "--always", "--dirty"}},
+		{"", []string{"nix", "--version"}}, {"", []string{"ssh", "-V"}},
 		{"", []string{"rsync", "--version"}}, {"", []string{"zstd", "--version"}}, {"", []string{"git", "--version"}}, {"Linux", []string{"uname", "-r"}},
 	} {
 		out, err := exec.CommandContext(ctx, c.command[0], c.command[1:]...).CombinedOutput()
