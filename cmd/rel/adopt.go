@@ -18,7 +18,7 @@ func (c *adoptCmd) Run(ctx context.Context, h *house) error {
 	if err := h.open(); err != nil {
 		return err
 	}
-	plan, err := h.config.plan()
+	plan, err := h.config.Plan()
 	if err != nil {
 		return err
 	}

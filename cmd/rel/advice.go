@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"choir.chat/rel/cmd/rel/config"
 )
 
 // advice makes the commands that are proposed: for a host, as this run reaches it, and for
@@ -81,7 +83,7 @@ func (h *house) advice() advice {
 	for _, site := range h.work.Plan.Targets {
 		site = h.today(site)
 		a.become[site.Host] = cmp.Or(site.Become, site.BecomeCommand)
-		a.asks[site.Host] = site.BecomePassword == askPassword
+		a.asks[site.Host] = site.BecomePassword == config.AskPassword
 	}
 	return a
 }

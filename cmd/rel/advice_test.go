@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -58,7 +59,7 @@ func TestAdviceHost(t *testing.T) {
 			t.Errorf("%s is a command: %t", want, e.typed)
 		}
 	}
-	asks := &examined{host: &host{name: "asks"}, site: phases.Site{Host: "asks", Become: "sudo", BecomePassword: askPassword}}
+	asks := &examined{host: &host{name: "asks"}, site: phases.Site{Host: "asks", Become: "sudo", BecomePassword: config.AskPassword}}
 	found := &findings{host: "asks", advice: asks.rooted()}
 	found.refused(&phases.Refusal{Reason: phases.NoFolder, Host: "asks", Items: []string{"/a"}}, asks.becomes())
 	for _, cure := range []string{asks.rootThere("mkdir -p /a"), found.list[0].Cure} {

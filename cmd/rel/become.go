@@ -9,13 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
 )
-
-// askPassword is the one value of become_password: a password that stands in a file
-// is no secret.
-const askPassword = "ask"
 
 // errNobodyThere says that a password is wanted and that there is no terminal.
 var errNobodyThere = errors.New("there is no terminal to ask for it on")
@@ -26,7 +23,7 @@ func (h *house) become(site phases.Site) (*remote.Become, error) {
 		return nil, nil
 	}
 	var ask func(ctx context.Context, user string) (string, error)
-	if site.BecomePassword == askPassword {
+	if site.BecomePassword == config.AskPassword {
 		ask = func(ctx context.Context, user string) (string, error) {
 			question := h.asker()
 			if question == nil {

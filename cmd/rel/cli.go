@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"choir.chat/rel/cmd/rel/nearest"
 )
 
 // cli is the command line.
@@ -92,7 +94,7 @@ func misspelt(err error, model *kong.Application) string {
 		names = append(names, command.Name)
 	}
 	unknown = strings.TrimSpace(unknown)
-	near := nearest(unknown, names)
+	near := nearest.Word(unknown, names)
 	for _, name := range names {
 		if len(unknown) > 2 && strings.HasPrefix(name, unknown) {
 			near = name // cut short, rather than misspelt

@@ -7,10 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/alecthomas/kong"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 )
 
@@ -27,21 +27,21 @@ func (c *configCmd) Run(h *house, parsed *kong.Context) error {
 	if err := h.open(); err != nil {
 		return err
 	}
-	settings, err := h.config.settings()
+	settings, err := h.config.Settings()
 	if err != nil {
 		return err
 	}
 	flags := h.flags(parsed)
 	if c.JSON {
 		return writeJSON(forJSON(h.std.out), struct {
-			Schema   int       `json:"schema"`
-			File     string    `json:"file"`
-			Flags    []setFlag `json:"flags"`
-			Settings []setting `json:"settings"`
-		}{1, h.config.path, flags, settings})
+			Schema   int              `json:"schema"`
+			File     string           `json:"file"`
+			Flags    []setFlag        `json:"flags"`
+			Settings []config.Setting `json:"settings"`
+		}{1, h.config.Path(), flags, settings})
 	}
 	writeFlags(h.std.out, flags)
-	return writeSettings(h.std.out, filepath.Base(h.config.path), settings)
+	return config.WriteSettings(h.std.out, filepath.Base(h.config.Path()), settings)
 }
 
 // setFlag is a flag of every command, and where its value comes from: "flag",
@@ -71,7 +71,7 @@ func (h *house) flags(parsed *kong.Context) (list []setFlag) {
 			given[step.Flag.Name] = true
 		}
 	}
-	came := map[string]string{"config": h.config.path, "journal": h.journal.Path()}
+	came := map[string]string{"config": h.config.Path(), "journal": h.journal.Path()}
 	for _, known := range parsed.Model.Flags {
 		if len(known.Envs) == 0 {
 			continue
@@ -99,7 +99,7 @@ func writeFlags(out io.Writer, flags []setFlag) {
 		if value == "" {
 			value = "-"
 		}
-		fmt.Fprintln(out, tomlComment(fmt.Sprintf("%s: %s (%s)", f.Name, value, f.origin())))
+		fmt.Fprintln(out, config.TOMLComment(fmt.Sprintf("%s: %s (%s)", f.Name, value, f.origin())))
 	}
 }
 
@@ -128,7 +128,7 @@ func (c *configCmd) check(h *house) error {
 			fmt.Fprintln(h.std.out, oneLine(e.Error()))
 		}
 		if len(list) == 0 {
-			fmt.Fprintf(h.std.out, "%s: nothing is wrong with it: %s, %s, %s, %s\n", oneLine(conf.path), conf.App,
+			fmt.Fprintf(h.std.out, "%s: nothing is wrong with it: %s, %s, %s, %s\n", oneLine(conf.Path()), conf.App,
 				phases.CountText(len(conf.Target), "target"), phases.CountText(len(conf.Artifact), "artifact"), phases.CountText(len(conf.Check), "check"))
 		}
 	}
@@ -142,7 +142,7 @@ func (c *configCmd) check(h *house) error {
 const mostConfig = 1 << 20
 
 // checkFile is the file, and all that is wrong with it, in its order.
-func (h *house) checkFile(name string) (*config, []*configError) {
+func (h *house) checkFile(name string) (*config.File, []*config.Error) {
 	text, path, err := []byte(nil), name, error(nil)
 	if name == "-" {
 		path = "standard input"
@@ -151,19 +151,19 @@ func (h *house) checkFile(name string) (*config, []*configError) {
 		text, err = os.ReadFile(name)
 	}
 	if err != nil {
-		return nil, []*configError{{Path: path, Text: reason(err)}}
+		return nil, []*config.Error{{Path: path, Text: reason(err)}}
 	}
 	if len(text) > mostConfig {
-		return nil, []*configError{{Path: path, Text: fmt.Sprintf("it has more than %d bytes", mostConfig)}}
+		return nil, []*config.Error{{Path: path, Text: fmt.Sprintf("it has more than %d bytes", mostConfig)}}
 	}
-	conf, err := parseConfig(path, text)
+	conf, err := config.Parse(path, text)
 	if conf != nil {
-		err = errors.Join(err, conf.validate())
+		err = errors.Join(err, conf.Validate())
 	}
 	if err == nil {
-		_, err = conf.plan() // which reads the certificates
+		_, err = conf.Plan() // which reads the certificates
 	}
-	return conf, complaintsOf(path, err)
+	return conf, config.Errors(path, err)
 }
 
 // reason is what went wrong with a file that is named anyway.
@@ -173,32 +173,6 @@ func reason(err error) string {
 		return about.Err.Error()
 	}
 	return err.Error()
-}
-
-// complaintsOf are the errors that were joined into one, in the order of the file.
-func complaintsOf(path string, err error) (list []*configError) {
-	if err == nil {
-		return nil
-	}
-	var several interface{ Unwrap() []error }
-	var wrong *configError
-	switch {
-	case errors.As(err, &several):
-		for _, one := range several.Unwrap() {
-			list = append(list, complaintsOf(path, one)...)
-		}
-	case errors.As(err, &wrong):
-		list = append(list, wrong)
-	default:
-		list = append(list, &configError{Path: path, Text: err.Error()})
-	}
-	slices.SortStableFunc(list, func(a, b *configError) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
-	return list
 }
 
 // writeJSON prints one document.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/remote/lab"
 )
@@ -399,7 +400,7 @@ func TestBusy(t *testing.T) {
 	}
 	defer release()
 	name("20261122-183229-dc8876b")
-	if err := os.WriteFile(filepath.Join(dir, "rel.toml"), []byte(goodConfig), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "rel.toml"), []byte(config.Example), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, command := range [][]string{{"start"}, {"resume"}, {"rollback"}, {"abort", "x"}} {

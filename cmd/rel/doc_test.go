@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"choir.chat/rel/cmd/rel/config"
 )
 
 // pagesOfDoc are the README and the pages beside the door, by their paths.
@@ -109,13 +111,13 @@ func TestFailuresPage(t *testing.T) {
 func TestConfigPage(t *testing.T) {
 	table := "| key | default | meaning |\n|---|---|---|\n"
 	code := func(text string) string {
-		if text == "" || text == need {
+		if text == "" || text == config.Needed {
 			return text
 		}
 		return "`" + text + "`"
 	}
-	for _, k := range configKeys {
-		table += fmt.Sprintf("| `%s` | %s | %s |\n", k.name, code(k.value), strings.ReplaceAll(k.text, "|", `\|`))
+	for _, k := range config.Keys {
+		table += fmt.Sprintf("| `%s` | %s | %s |\n", k.Name, code(k.Value), strings.ReplaceAll(k.Text, "|", `\|`))
 	}
 	if text := pagesOfDoc(t)["doc/config.md"]; !strings.Contains(text, table) {
 		t.Errorf("doc/config.md lacks the table:\n%s", table)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"choir.chat/rel/cmd/rel/config"
 )
 
 // inGo is what is Go's own, and nothing to an operator.
@@ -25,7 +27,7 @@ func TestEveryCommand(t *testing.T) {
 	dir := t.TempDir()
 	// Nobody listens there.
 	nobody := "Host *\n    HostName 127.0.0.1\n    Port 1\n    ConnectionAttempts 1\n"
-	for name, text := range map[string]string{"rel.toml": goodConfig, "ssh_config": nobody} {
+	for name, text := range map[string]string{"rel.toml": config.Example, "ssh_config": nobody} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
@@ -160,7 +161,7 @@ func (a advice) meaning(err error) explanation {
 		refused   *refusedError
 		id        *idError
 		usage     *usageError
-		config    *configError
+		mistake   *config.Error
 		lost      *phases.LostJobError
 		revert    *phases.RevertError
 		held      *phases.HeldError
@@ -195,7 +196,7 @@ func (a advice) meaning(err error) explanation {
 		return explanation{code: exitUsage, what: err.Error(), cure: "rel log{here}"}
 	case errors.As(err, &usage):
 		return explanation{code: exitUsage, what: err.Error(), cure: strings.Join(strings.Fields("rel "+a.command+" --help"), " ")}
-	case errors.As(err, &config):
+	case errors.As(err, &mistake):
 		// There may be several: all of them are shown.
 		first, rest, _ := strings.Cut(err.Error(), "\n")
 		e := explanation{code: exitUsage, what: first}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 )
 
@@ -82,7 +83,7 @@ func TestStandingUnreached(t *testing.T) {
 			t.Errorf("%+v: got %q", c, got)
 		}
 	}
-	if e := (advice{}).withEditor(&configError{Path: configName, None: true}); e.cure != "rel init" {
+	if e := (advice{}).withEditor(&config.Error{Path: config.Name, None: true}); e.cure != "rel init" {
 		t.Errorf("without a file: %s", e.cure)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -24,7 +25,7 @@ type house struct {
 	std     stdio
 	version string
 
-	config  *config
+	config  *config.File
 	journal *journal.Journal
 	printer printer
 	// said is what the printer writes to.
@@ -54,7 +55,7 @@ type house struct {
 
 // open reads the configuration and finds the journal.
 func (h *house) open() error {
-	c, err := readConfig(h.globals.Config)
+	c, err := config.Read(h.globals.Config)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (h *house) openJournal() error {
 	path := h.globals.Journal
 	if path == "" {
 		if h.config == nil {
-			c, err := readConfig(h.globals.Config)
+			c, err := config.Read(h.globals.Config)
 			if err != nil {
 				return err
 			}
@@ -204,13 +205,13 @@ func (h *house) reach(ctx context.Context, p *phases.Promotion, kind machine.Kin
 // today is a recorded host with the way to root that rel.toml has for it now. It may
 // have been hardened since, and that must not keep anybody from going back.
 func (h *house) today(site phases.Site) phases.Site {
-	c, err := readConfig(h.globals.Config)
+	c, err := config.Read(h.globals.Config)
 	if err != nil {
 		return site
 	}
 	for i := range c.Target {
 		if t := &c.Target[i]; t.Host == site.Host {
-			site.Become, site.BecomeCommand, site.BecomePassword = c.become(t)
+			site.Become, site.BecomeCommand, site.BecomePassword = c.RootOf(t)
 		}
 	}
 	return site

@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"choir.chat/rel/cmd/rel/config"
 )
 
 type initCmd struct {
@@ -42,11 +43,11 @@ func (c *initCmd) Run(ctx context.Context, h *house) error {
 	}
 	p := propose(found, c.App)
 	text := p.text()
-	conf, err := parseConfig(c.Output, []byte(text))
+	conf, err := config.Parse(c.Output, []byte(text))
 	if conf != nil {
-		err = errors.Join(err, conf.validate())
+		err = errors.Join(err, conf.Validate())
 	}
-	wrong := complaintsOf(c.Output, err)
+	wrong := config.Errors(c.Output, err)
 	if c.Stdout {
 		_, err = fmt.Fprint(h.std.out, text)
 	} else {
@@ -64,8 +65,8 @@ func (c *initCmd) Run(ctx context.Context, h *house) error {
 
 // free refuses before anybody is asked anything.
 func (c *initCmd) free() error {
-	if c.App != "" && !appName.MatchString(c.App) {
-		return &usageError{fmt.Sprintf("--app %q is not %s", c.App, formWords(appName))}
+	if c.App != "" && !config.AppName.Fits(c.App) {
+		return &usageError{fmt.Sprintf("--app %q is not %s", c.App, config.AppName.Words)}
 	}
 	if c.Stdout || c.Force {
 		return nil
@@ -83,16 +84,16 @@ func errThere(file string) error {
 // wanted is what init has to be told.
 type wanted struct {
 	flag, question string
-	form           *regexp.Regexp
+	form           *config.Form
 	value          string
 }
 
 // complete asks for what the flags leave out.
 func (c *initCmd) complete(ctx context.Context, h *house) error {
 	list := []*wanted{
-		{"--build", "Build host (an alias of your SSH configuration, or user@host:port): ", hostName, c.Build},
-		{"--repo", "The checkout on the build host (a path): ", hostPath, c.Repo},
-		{"--target", "Targets (with blanks between them): ", hostName, strings.Join(c.Target, " ")},
+		{"--build", "Build host (an alias of your SSH configuration, or user@host:port): ", config.HostName, c.Build},
+		{"--repo", "The checkout on the build host (a path): ", config.HostPath, c.Repo},
+		{"--target", "Targets (with blanks between them): ", config.HostName, strings.Join(c.Target, " ")},
 	}
 	var missing []string
 	for _, w := range list {
@@ -134,8 +135,8 @@ func (w *wanted) refuse() error {
 	}
 	seen := map[string]bool{}
 	for _, word := range words {
-		if !w.form.MatchString(word) || strings.HasPrefix(word, "-") {
-			return &usageError{fmt.Sprintf("%s %q is not %s", w.flag, word, formWords(w.form))}
+		if !w.form.Fits(word) {
+			return &usageError{fmt.Sprintf("%s %q is not %s", w.flag, word, w.form.Words)}
 		}
 		if seen[word] {
 			return &usageError{fmt.Sprintf("%s %q is there twice", w.flag, word)}
@@ -171,13 +172,13 @@ func (c *initCmd) write(text []byte) error {
 }
 
 // tellRest says what is left to fill in, and what to type next.
-func (c *initCmd) tellRest(h *house, p *proposal, wrong []*configError) {
+func (c *initCmd) tellRest(h *house, p *proposal, wrong []*config.Error) {
 	say := func(format string, args ...any) { fmt.Fprintf(h.std.err, format+"\n", args...) }
 	rel, name := "rel", c.Output
 	if c.Stdout {
 		name = "this"
 	} else {
-		if filepath.Clean(c.Output) != configName {
+		if filepath.Clean(c.Output) != config.Name {
 			rel += " --config " + quoted(c.Output)
 		}
 		say("%s is written.", c.Output)

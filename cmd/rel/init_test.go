@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
 )
@@ -246,7 +247,7 @@ func TestPropose(t *testing.T) {
 	if got := p.text(); got != shopConfig {
 		t.Errorf("got\n%s\nwant\n%s", got, shopConfig)
 	}
-	c, err := load(t, p.text())
+	c, err := readBack(t, p.text())
 	if err != nil || len(c.Check) != 2 || len(c.Artifact) != 2 {
 		t.Fatalf("%+v, %v", c, err)
 	}
@@ -260,13 +261,23 @@ func TestPropose(t *testing.T) {
 	}
 }
 
+// readBack is what was written, as every command reads it.
+func readBack(t *testing.T, text string) (*config.File, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), config.Name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config.Read(path)
+}
+
 // TestProposeNothing: of hosts on which nothing was found there is a file to fill in, and
 // all that is missing is told.
 func TestProposeNothing(t *testing.T) {
 	f := &found{build: "b", repo: "/r", source: &phases.Source{Checkout: "none"},
 		targets: []*foundTarget{{host: "t", user: "root", served: &phases.Served{}}}}
 	p := propose(f, "")
-	c, err := parseConfig("rel.toml", []byte(p.text()))
+	c, err := config.Parse("rel.toml", []byte(p.text()))
 	if err != nil || c.App != "r" || c.Branch != "main" {
 		t.Errorf("%+v, %v:\n%s", c, err, p.text())
 	}
@@ -278,8 +289,8 @@ func TestProposeNothing(t *testing.T) {
 		{Folder: ".", Attribute: "default", Name: "shop", Output: hashA + "shop"}, {Folder: ".", Attribute: "shop", Name: "shop", Output: hashA + "shop"},
 		{Folder: ".", Attribute: "tool", Name: "tool", Output: hashA + "tool"},
 	}}
-	c, err = load(t, propose(f, "").text())
-	if err != nil || c.App != "shop" || len(c.Artifact) != 2 || c.Artifact[0] != (artifact{"shop", ".#shop", "bin/shop", "/opt/shop/bin/shop"}) {
+	c, err = readBack(t, propose(f, "").text())
+	if err != nil || c.App != "shop" || len(c.Artifact) != 2 || c.Artifact[0] != (config.Artifact{Name: "shop", Flake: ".#shop", Binary: "bin/shop", Link: "/opt/shop/bin/shop"}) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -306,17 +317,17 @@ func FuzzPropose(f *testing.F) {
 		found.targets = []*foundTarget{{host: "t", user: said, sudo: &remote.SudoError{Said: said}, served: served,
 			answers: map[netip.AddrPort]webAnswer{at: {path: "/", status: 200, ours: said != ""}}}}
 		p := propose(found, "")
-		c, err := parseConfig("rel.toml", []byte(p.text()))
+		c, err := config.Parse("rel.toml", []byte(p.text()))
 		if err != nil {
 			t.Fatalf("%v\n%s", err, p.text())
 		}
 		if c.Build.Host != "b" || c.Repo != "/r" || len(c.Target) != 1 || c.Target[0].Host != "t" {
 			t.Errorf("the hosts are %+v, %+v", c.Build, c.Target)
 		}
-		var artifacts []artifact
+		var artifacts []config.Artifact
 		for _, a := range p.artifacts {
 			if !a.off {
-				artifacts = append(artifacts, a.artifact)
+				artifacts = append(artifacts, a.Artifact)
 			}
 		}
 		var units, checks []string

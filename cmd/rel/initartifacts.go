@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 )
 
@@ -12,7 +13,7 @@ import (
 func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
 	taken, used := artifactNames{}, map[string]bool{}
 	for _, link := range links {
-		if !hostPath.MatchString(link.Path) || path.Clean(link.Path) != link.Path {
+		if !config.HostPath.Fits(link.Path) || path.Clean(link.Path) != link.Path {
 			p.leave("artifact: the link %q has a name that rel does not take", link.Path)
 			continue
 		}
@@ -20,7 +21,7 @@ func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
 		if found == nil && link.To != "" && !storeName.MatchString(link.Leads()) {
 			continue // others have links too
 		}
-		a := &proposedArtifact{leads: link.End, artifact: artifact{Name: taken.name(path.Base(link.Path)), Link: link.Path}}
+		a := &proposedArtifact{leads: link.End, Artifact: config.Artifact{Name: taken.name(path.Base(link.Path)), Link: link.Path}}
 		p.artifacts = append(p.artifacts, a)
 		if found == nil {
 			a.off = true
@@ -48,7 +49,7 @@ func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
 			a.notes = append(a.notes, "or "+other.Flake())
 			p.leave("artifact %s: %s or %s", a.Name, a.Flake, other.Flake())
 		}
-		if !hostPath.MatchString("/" + a.Binary) {
+		if !config.HostPath.Fits("/" + a.Binary) {
 			a.off = true
 			p.leave("artifact %s: the binary %q has a name that rel does not take", a.Name, a.Binary)
 		}
@@ -81,7 +82,7 @@ func (p *proposal) proposeUnlinked(packages []phases.Package, taken artifactName
 		}
 		a.Name, a.Flake = taken.name(path.Base(a.Binary)), one.Flake()
 		a.Link = "/opt/" + p.app + "/bin/" + path.Base(a.Binary)
-		if !hostPath.MatchString("/" + a.Binary) {
+		if !config.HostPath.Fits("/" + a.Binary) {
 			continue
 		}
 		p.artifacts = append(p.artifacts, a)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 )
 
@@ -37,7 +38,7 @@ type proposedTarget struct {
 }
 
 type proposedArtifact struct {
-	artifact
+	config.Artifact
 	off   bool
 	notes []string
 	// leads is where the link leads; empty, if it is not there.
@@ -81,7 +82,7 @@ func propose(f *found, app string) *proposal {
 func (p *proposal) proposeSource(s *phases.Source) {
 	p.origin = s.Origin
 	p.branch, p.branchWhy = s.Branch, p.build+" has it checked out"
-	if !branchName.MatchString(s.Branch) {
+	if !config.BranchName.Fits(s.Branch) {
 		p.branch, p.branchWhy = "main", "a guess: "+p.build+" has no branch checked out"
 	}
 	switch {
@@ -129,14 +130,14 @@ func (p *proposal) proposeApp(f *found, links []phases.Link) {
 	}
 	for _, link := range links {
 		known, _ := packageOf(link, f.source.Packages)
-		if own := ownFolder.FindStringSubmatch(link.Path); own != nil && appName.MatchString(own[1]) && known != nil {
+		if own := ownFolder.FindStringSubmatch(link.Path); own != nil && config.AppName.Fits(own[1]) && known != nil {
 			p.app, p.appWhy = own[1], "from "+path.Dir(link.Path)
 			return
 		}
 	}
 	origin := strings.TrimSuffix(path.Base(strings.ReplaceAll(f.source.Origin, ":", "/")), ".git")
 	for _, name := range []string{origin, path.Base(f.repo)} {
-		if name = strings.ToLower(name); appName.MatchString(name) {
+		if name = strings.ToLower(name); config.AppName.Fits(name) {
 			p.app, p.appWhy = name, "from the repository"
 			return
 		}
@@ -157,7 +158,7 @@ func (p *proposal) proposeTargets(repo string, targets []*foundTarget) {
 		case t.sudo == nil:
 			one.become, one.note = t.become, t.user+" can become root with it"
 		case strings.Contains(t.sudo.Said, "password"):
-			one.become, one.ask, one.note = "sudo", askPassword, "sudo wants the password of "+t.user
+			one.become, one.ask, one.note = "sudo", config.AskPassword, "sudo wants the password of "+t.user
 			p.leave("target %s: without root not all was seen there; check the units and the checks", t.host)
 		default:
 			one.become, one.off, one.note = "sudo", true, t.user+" could not become root with sudo: "+t.sudo.Said

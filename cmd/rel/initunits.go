@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 )
 
@@ -65,7 +66,7 @@ func (p *proposal) proposeUnits(f *found) {
 func (p *proposal) proposeUnit(t *foundTarget, service *phases.Service, name string, there bool) *proposedUnit {
 	u := &proposedUnit{name: name, after: service.After}
 	switch {
-	case !unitName.MatchString(name):
+	case !config.UnitName.Fits(name):
 		u.off, u.note = true, "rel does not take its name"
 		p.leave("services: the unit %s has a name that rel does not take", name)
 	case service.Type == "oneshot":

@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"choir.chat/rel/cmd/rel/config"
 )
 
-// writer puts TOML together. Strings go through tomlString, and comments, which may
-// come from a host, through tomlComment: neither can end its line.
+// writer puts TOML together. Strings go through config.TOMLString, and comments, which may
+// come from a host, through config.TOMLComment: neither can end its line.
 type writer struct {
 	strings.Builder
 	// off makes comments of the lines.
@@ -25,13 +27,13 @@ func (w *writer) line(text string) {
 func (w *writer) blank() { w.WriteByte('\n') }
 
 // say writes a comment in a line of its own.
-func (w *writer) say(text string) { w.WriteString(tomlComment(text) + "\n") }
+func (w *writer) say(text string) { w.WriteString(config.TOMLComment(text) + "\n") }
 
 // set writes a key with its value, and a comment behind it, if there is one.
 func (w *writer) set(key string, value any, why ...string) {
-	text := fmt.Sprintf("%-*s = %s", w.width, key, tomlValue(value))
+	text := fmt.Sprintf("%-*s = %s", w.width, key, config.TOMLValue(value))
 	if because := strings.Join(why, "; "); because != "" {
-		text += "  " + tomlComment(because)
+		text += "  " + config.TOMLComment(because)
 	}
 	w.line(text)
 }
@@ -60,7 +62,7 @@ func (p *proposal) text() string {
 		a.write(w)
 	}
 	if len(p.artifacts) == 0 {
-		(&proposedArtifact{off: true, artifact: artifact{
+		(&proposedArtifact{off: true, Artifact: config.Artifact{
 			Name: "server", Flake: "./FOLDER#PACKAGE", Binary: "bin/server", Link: "/opt/" + p.app + "/bin/server"}}).write(w)
 	}
 	p.writeServices(w)
@@ -111,12 +113,12 @@ func (p *proposal) writeServices(w *writer) {
 	w.line("[services]")
 	w.line("restart = [  # in this order")
 	for _, u := range p.units {
-		text := tomlString(u.name) + ","
+		text := config.TOMLString(u.name) + ","
 		if u.off {
 			text = "# " + text
 		}
 		if u.note != "" {
-			text += "  " + tomlComment(u.note)
+			text += "  " + config.TOMLComment(u.note)
 		}
 		w.line("    " + text)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -17,7 +18,7 @@ func (p *examined) becomes() string { return cmp.Or(p.site.Become, p.site.Become
 func (p *examined) rooted() advice {
 	a := p.advice
 	a.become = map[string]string{p.name: p.becomes()}
-	a.asks = map[string]bool{p.name: p.site.BecomePassword == askPassword}
+	a.asks = map[string]bool{p.name: p.site.BecomePassword == config.AskPassword}
 	return a
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -265,7 +266,7 @@ func TestExitOf(t *testing.T) {
 		{func(f *findings) { f.failed("login", &remote.ExitError{Host: "prod"}) }, exitRefused},
 		{func(f *findings) { f.failed("root", &remote.SudoError{Host: "prod"}) }, exitRefused},
 		{func(f *findings) {
-			f.failed("rel.toml", &configError{Path: "x"})
+			f.failed("rel.toml", &config.Error{Path: "x"})
 			f.failed("journal", &journal.DamagedError{})
 		}, exitUsage},
 	} {

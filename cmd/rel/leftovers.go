@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -38,7 +39,7 @@ func (p *examined) temporary(f *findings, files []string) {
 	}
 	// A name that a shell would not take for one is for a person to look at.
 	cure := p.rootThere("ls -ld /tmp/.rel-*")
-	if !slices.ContainsFunc(files, func(name string) bool { return !hostPath.MatchString(name) }) {
+	if !slices.ContainsFunc(files, func(name string) bool { return !config.HostPath.Fits(name) }) {
 		cure = p.rootThere("rm -f " + strings.Join(files, " "))
 	}
 	f.warn("leftovers", cure, "%s of a script that was cut: %s", phases.CountText(len(files), "file"), strings.Join(files, ", "))
@@ -53,7 +54,7 @@ func (p *examined) judgeTraces(f *findings, plan *phases.Plan, history machine.H
 	}
 	if timers := p.traces.Timers; len(timers) > 0 && !p.look.Hold.Alive() {
 		cure := p.rootThere(`systemctl list-timers "rel-*"`)
-		if !slices.ContainsFunc(timers, func(name string) bool { return !unitName.MatchString(name) }) {
+		if !slices.ContainsFunc(timers, func(name string) bool { return !config.UnitName.Fits(name) }) {
 			cure = p.rootThere("systemctl stop " + strings.Join(timers, " "))
 		}
 		f.warn("timers", cure, "armed for what nobody waits for any more: %s", strings.Join(timers, ", "))

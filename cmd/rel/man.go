@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"choir.chat/rel/cmd/rel/config"
 )
 
 type manCmd struct {
@@ -144,31 +146,6 @@ func (m *manWriter) flags(flags []*kong.Flag) {
 	}
 }
 
-// configExample is as little as a configuration can be with a check that means something.
-const configExample = `app  = "choiros"
-repo = "/opt/choiros/workspace"
-
-[build]
-host = "choiros-grind"
-
-[[target]]
-host = "choiros-prod"
-
-[[artifact]]
-name   = "hypervisor"
-flake  = "./hypervisor#hypervisor"
-binary = "bin/hypervisor"
-link   = "/opt/choiros/bin/hypervisor"
-
-[services]
-restart = ["hypervisor"]
-
-[[check]]
-name = "hypervisor"
-url  = "http://127.0.0.1:9090/health"
-body = "${sha}"
-`
-
 func (m *manWriter) config(version string) {
 	m.title("REL.TOML", "5", version, "rel.toml", "what rel promotes, from where and to where")
 	m.macro("SH", "DESCRIPTION")
@@ -176,14 +153,14 @@ func (m *manWriter) config(version string) {
 		"A key that rel does not know is an error. A promotion goes by what it said when it was started.")
 	m.paragraph("${sha}, ${short_sha} and ${id} stand for themselves in url, body, location and header of a check.")
 	m.macro("SH", "EXAMPLE")
-	m.lines(configExample)
+	m.lines(config.Example)
 	m.macro("SH", "KEYS")
-	for _, k := range configKeys {
-		term := k.name
-		if k.value != "" {
-			term += " = " + k.value
+	for _, k := range config.Keys {
+		term := k.Name
+		if k.Value != "" {
+			term += " = " + k.Value
 		}
-		m.item(term, k.text)
+		m.item(term, k.Text)
 	}
 	m.macro("SH", "SEE ALSO")
 	m.text.WriteString(".BR rel (1)\n")

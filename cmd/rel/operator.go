@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -25,14 +26,14 @@ func (h *house) inspectOperator(ctx context.Context, f *findings) (plan phases.P
 
 	err = h.open()
 	if err == nil {
-		plan, err = h.config.plan()
+		plan, err = h.config.Plan()
 	}
 	if err != nil {
 		for _, one := range parted(err) {
 			f.explained("rel.toml", f.withEditor(one))
 		}
 	} else {
-		f.ok("rel.toml", "%s: %s, on %s and %s", h.config.path, plan.App, plan.Build.Host, phases.CountText(len(plan.Targets), "target"))
+		f.ok("rel.toml", "%s: %s, on %s and %s", h.config.Path(), plan.App, plan.Build.Host, phases.CountText(len(plan.Targets), "target"))
 	}
 	if h.journal != nil {
 		inspectJournal(f, h.journal)
@@ -43,7 +44,7 @@ func (h *house) inspectOperator(ctx context.Context, f *findings) (plan phases.P
 // withEditor opens the file where something is wrong with it.
 func (a advice) withEditor(err error) explanation {
 	e := a.explain(err)
-	var c *configError
+	var c *config.Error
 	if errors.As(err, &c) && e.cure == "" {
 		switch e.cure = "${EDITOR:-vi} " + quoted(c.Path); {
 		case c.None:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -131,16 +132,16 @@ func (h *house) sayDifferences(past *machine.Past) {
 	if past.Start.Kind != machine.Forward {
 		return
 	}
-	conf, err := readConfig(h.globals.Config)
+	conf, err := config.Read(h.globals.Config)
 	if err != nil {
 		return
 	}
-	today, err := conf.plan()
+	today, err := conf.Plan()
 	if err != nil {
 		return
 	}
-	if differ := planDifferences(past.Start.Plan, today); len(differ) > 0 {
+	if differ := config.Differences(past.Start.Plan, today); len(differ) > 0 {
 		h.printer.say(fmt.Sprintf("note: %s has changed since this promotion was started (%s); the recorded plan counts",
-			conf.path, strings.Join(differ, ", ")))
+			conf.Path(), strings.Join(differ, ", ")))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -58,11 +59,11 @@ func (h *house) servingPlan(history machine.History) (phases.Plan, error) {
 	if live := history.Live(); live != nil {
 		return live.Start.Plan, nil
 	}
-	conf, err := readConfig(h.globals.Config)
+	conf, err := config.Read(h.globals.Config)
 	if err != nil {
 		return phases.Plan{}, err
 	}
-	return conf.plan()
+	return conf.Plan()
 }
 
 // ledger is what the targets know of the releases they ran. They have to agree

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/phases"
 )
 
@@ -20,18 +21,18 @@ import (
 // the first Ctrl-C, whatever they wait for: a terminal is left as it was.
 func TestInterruptedLook(t *testing.T) {
 	dir := t.TempDir()
-	config, ssh := filepath.Join(dir, "rel.toml"), filepath.Join(dir, "ssh_config")
+	file, ssh := filepath.Join(dir, "rel.toml"), filepath.Join(dir, "ssh_config")
 	dialled := filepath.Join(dir, "dialled")
 	for name, text := range map[string]string{
-		config: goodConfig,
-		ssh:    fmt.Sprintf("Host *\n    ProxyCommand /bin/sh -c 'echo >%s; exec sleep 20'\n", dialled),
+		file: config.Example,
+		ssh:  fmt.Sprintf("Host *\n    ProxyCommand /bin/sh -c 'echo >%s; exec sleep 20'\n", dialled),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, command := range []string{"status", "doctor"} {
-		cmd := exec.CommandContext(t.Context(), program(t), command, "--config", config, "--ssh-config", ssh, "--journal", filepath.Join(dir, "journal.db"))
+		cmd := exec.CommandContext(t.Context(), program(t), command, "--config", file, "--ssh-config", ssh, "--journal", filepath.Join(dir, "journal.db"))
 		var said bytes.Buffer
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -109,12 +110,14 @@ func (c *startCmd) promote(ctx context.Context, h *house, p *phases.Promotion) e
 
 // plan is the configuration's, with the flags in place of its keys.
 func (c *scope) plan(h *house) (phases.Plan, error) {
-	conf, err := readConfig(h.globals.Config)
+	conf, err := config.Read(h.globals.Config)
 	if err != nil {
 		return phases.Plan{}, err
 	}
-	c.override(conf)
-	if err := conf.validate(); err != nil {
+	conf.Override(config.Override{
+		Repo: c.Repo, BuildRepo: c.GrindRepo, TargetRepo: c.ProdRepo, BuildHost: c.Grind, Targets: c.Prod, Manifest: c.Manifest,
+	})
+	if err := conf.Validate(); err != nil {
 		return phases.Plan{}, err
 	}
 	h.config = conf
@@ -124,48 +127,9 @@ func (c *scope) plan(h *house) (phases.Plan, error) {
 	if c.SHA != "" && !commitName.MatchString(c.SHA) {
 		return phases.Plan{}, &usageError{fmt.Sprintf("--sha %s is no commit: it takes at least four hex digits", c.SHA)}
 	}
-	plan, err := conf.plan()
+	plan, err := conf.Plan()
 	plan.AllowDowngrade, plan.AcceptDrift, plan.Again = c.AllowDowngrade, c.AcceptDrift, c.Again
 	return plan, err
-}
-
-func (c *scope) override(conf *config) {
-	set := func(to *string, flag string) {
-		if flag != "" {
-			*to = flag
-		}
-	}
-	// What is found wrong from here on is the flags'.
-	conf.places = nil
-	set(&conf.Build.Host, c.Grind)
-	set(&conf.Manifest, c.Manifest)
-	if c.Repo != "" {
-		conf.Repo, conf.Build.Repo = c.Repo, nil
-	}
-	if c.GrindRepo != "" {
-		conf.Build.Repo = &c.GrindRepo
-	}
-	if len(c.Prod) > 0 {
-		// A target that is configured keeps what else is said of it.
-		known := map[string]targetConfig{}
-		for _, t := range conf.Target {
-			known[t.Host] = t
-		}
-		conf.Target = nil
-		for _, host := range c.Prod {
-			t := known[host]
-			t.Host = host
-			conf.Target = append(conf.Target, t)
-		}
-	}
-	for i := range conf.Target {
-		switch t := &conf.Target[i]; {
-		case c.ProdRepo != "":
-			t.Repo = &c.ProdRepo
-		case c.Repo != "":
-			t.Repo = nil
-		}
-	}
 }
 
 // survey settles which commit this is about, and what the targets are like. Whether
@@ -176,8 +140,8 @@ func (c *scope) survey(ctx context.Context, h *house, p *phases.Promotion) ([]*p
 	var forbidden error
 	var trying sync.WaitGroup
 	trying.Go(func() { forbidden = tryForwarding(ctx, p) })
-	root, config := repoPath(h.config.path)
-	pinned, looks, err := phases.Survey(ctx, p, c.SHA, config)
+	root, file := repoPath(h.config.Path())
+	pinned, looks, err := phases.Survey(ctx, p, c.SHA, file)
 	trying.Wait()
 	if forbidden != nil {
 		return nil, forbidden
@@ -186,9 +150,9 @@ func (c *scope) survey(ctx context.Context, h *house, p *phases.Promotion) ([]*p
 		return nil, err
 	}
 	p.Plan.Commit, p.Plan.Subject = pinned.Commit, pinned.Subject
-	if pinned.ConfigBlob != "" && !isBlob(h.config.path, pinned.ConfigBlob) {
+	if pinned.ConfigBlob != "" && !isBlob(h.config.Path(), pinned.ConfigBlob) {
 		h.printer.say(fmt.Sprintf("note: %s in %s is not the one of %s; this promotion goes by %s",
-			config, root, p.Plan.Short(), h.config.path))
+			file, root, p.Plan.Short(), h.config.Path()))
 	}
 	return looks, nil
 }

@@ -72,7 +72,7 @@ func (c *statusCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	plan, err := h.config.plan()
+	plan, err := h.config.Plan()
 	if err != nil {
 		return err
 	}

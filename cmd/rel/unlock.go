@@ -27,7 +27,7 @@ func (c *unlockCmd) Run(ctx context.Context, h *house) error {
 	}
 	p := h.promotion()
 	var err error
-	if p.Plan, err = h.config.plan(); err != nil {
+	if p.Plan, err = h.config.Plan(); err != nil {
 		return err
 	}
 	ctx, stop := h.interruptible(ctx)

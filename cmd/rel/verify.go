@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"choir.chat/rel/cmd/rel/config"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/phases"
 )
@@ -18,12 +19,12 @@ func (c *logCmd) verify(ctx context.Context, h *house) error {
 		return err
 	}
 	fmt.Fprintf(h.std.out, "%d records, all sound; head %s\n", head.Seq, head.Hash)
-	conf, err := readConfig(h.globals.Config)
+	conf, err := config.Read(h.globals.Config)
 	if err != nil {
 		fmt.Fprintf(h.std.out, "not compared with any target: %v\n", err)
 		return nil
 	}
-	plan, err := conf.plan()
+	plan, err := conf.Plan()
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"choir.chat/rel/phases"
 )
 
-// FuzzConfig: whatever a rel.toml holds, it is refused with errors that name the
+// FuzzParse: whatever a rel.toml holds, it is refused with errors that name the
 // file, or it becomes a plan whose values can go into lists with a row a line.
-func FuzzConfig(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add(goodConfig)
 	for _, change := range []struct{ old, new string }{
 		{`"choiros"`, `"choir os"`}, {`"choiros"`, "'''choir\nos'''"}, {`"./sandbox#sandbox"`, `"a\u0085b"`}, {`"./sandbox#sandbox"`, `"a\nb"`},
@@ -25,13 +25,13 @@ func FuzzConfig(f *testing.F) {
 		f.Add(strings.Replace(goodConfig, change.old, change.new, 1))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseConfig("rel.toml", []byte(text))
+		c, err := Parse("rel.toml", []byte(text))
 		if err == nil {
-			err = c.validate()
+			err = c.Validate()
 		}
 		if err != nil {
-			var wrong *configError
-			if !errors.As(err, &wrong) || wrong.Path != "rel.toml" || wrong.Text == "" || explain(err).code != exitUsage {
+			var wrong *Error
+			if !errors.As(err, &wrong) || wrong.Path != "rel.toml" || wrong.Text == "" {
 				t.Errorf("got %T (%v)", err, err)
 			}
 			return
@@ -39,13 +39,13 @@ func FuzzConfig(f *testing.F) {
 		for i := range c.Check {
 			c.Check[i].CA = "" // a file of the machine's, such as /dev/zero
 		}
-		p, err := c.plan()
+		p, err := c.Plan()
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkRows(t, p)
 		checkShown(t, c)
-		if len(planDifferences(p, p)) > 0 || len(p.Targets) == 0 || len(p.Artifacts) == 0 || p.Keep < 1 {
+		if len(Differences(p, p)) > 0 || len(p.Targets) == 0 || len(p.Artifacts) == 0 || p.Keep < 1 {
 			t.Errorf("the plan is %+v", p)
 		}
 	})

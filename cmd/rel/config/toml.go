@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 	"choir.chat/rel/remote"
 )
 
-// tomlString is the text as a basic string of TOML 1.0: whatever it holds, it neither
+// TOMLString is the text as a basic string of TOML 1.0: whatever it holds, it neither
 // ends the string nor the line, and shows as what it is. What is no UTF-8 cannot be
 // said in TOML, and stands as U+FFFD.
-func tomlString(text string) string {
+func TOMLString(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range text {
@@ -44,17 +44,17 @@ func tomlEscape(r rune) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// tomlValue is a value of the configuration as TOML has it.
-func tomlValue(value any) string {
+// TOMLValue is a value of the configuration as TOML has it.
+func TOMLValue(value any) string {
 	switch v := value.(type) {
 	case string:
-		return tomlString(v)
+		return TOMLString(v)
 	case phases.Duration:
-		return tomlString(shortDuration(time.Duration(v)))
+		return TOMLString(shortDuration(time.Duration(v)))
 	case []string:
 		words := make([]string, len(v))
 		for i, word := range v {
-			words[i] = tomlString(word)
+			words[i] = TOMLString(word)
 		}
 		return "[" + strings.Join(words, ", ") + "]"
 	default:
@@ -74,7 +74,7 @@ func shortDuration(d time.Duration) string {
 	return text
 }
 
-// tomlComment is a text, which may come from a host, as one comment.
-func tomlComment(text string) string {
+// TOMLComment is a text, which may come from a host, as one comment.
+func TOMLComment(text string) string {
 	return "# " + strings.Join(strings.Fields(remote.Clean(text)), " ")
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"choir.chat/rel/phases"
 )
 
-// setting is a value of the configuration, and where it comes from. Key is its path,
+// Setting is a value of the configuration, and where it comes from. Key is its path,
 // as in target[0].host; From is "file", then Line and Column say where, or "default".
-type setting struct {
+type Setting struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
 	From   string `json:"from"`
@@ -22,28 +22,28 @@ type setting struct {
 	Column int    `json:"column,omitempty"`
 }
 
-// settings are all values that a promotion would be started with, in the order of
+// Settings are all values that a promotion would be started with, in the order of
 // rel.toml. What can be left out, and is, has none.
-func (c *config) settings() ([]setting, error) {
-	whole, err := c.effective()
+func (f *File) Settings() ([]Setting, error) {
+	whole, err := f.effective()
 	if err != nil {
 		return nil, err
 	}
-	l := &lister{config: c}
+	l := &lister{config: f}
 	l.table("", reflect.ValueOf(*whole))
 	return l.list, nil
 }
 
 // effective is a configuration that leaves nothing to a default, and means the same.
-func (c *config) effective() (*config, error) {
-	whole := *c
-	build := pick(c.Build.Repo, c.Repo)
+func (f *File) effective() (*File, error) {
+	whole := *f
+	build := pick(f.Build.Repo, f.Repo)
 	whole.Build.Repo = &build
-	whole.Target = slices.Clone(c.Target)
+	whole.Target = slices.Clone(f.Target)
 	for i := range whole.Target {
 		t := &whole.Target[i]
-		repo := pick(t.Repo, c.Repo)
-		name, command, password := c.become(t)
+		repo := pick(t.Repo, f.Repo)
+		name, command, password := f.RootOf(t)
 		t.Repo = &repo
 		for to, value := range map[**string]string{&t.Become: name, &t.BecomeCommand: command, &t.BecomePassword: password} {
 			if value != "" {
@@ -51,17 +51,17 @@ func (c *config) effective() (*config, error) {
 			}
 		}
 	}
-	whole.Check = slices.Clone(c.Check)
+	whole.Check = slices.Clone(f.Check)
 	for i := range whole.Check {
 		k := &whole.Check[i]
-		check, err := k.plan(filepath.Dir(c.path))
+		check, err := k.plan(filepath.Dir(f.path))
 		if err != nil {
-			return nil, &configError{Path: c.path, Text: fmt.Sprintf("check %q: %v", k.Name, err)}
+			return nil, &Error{Path: f.path, Text: fmt.Sprintf("check %q: %v", k.Name, err)}
 		}
 		k.From, k.Status, k.Successes = check.From, check.Status, check.Successes
 		k.StartPeriod, k.Interval, k.Timeout, k.Deadline = &check.StartPeriod, &check.Interval, &check.Timeout, &check.Deadline
 		if k.CA != "" && !filepath.IsAbs(k.CA) {
-			k.CA = filepath.Join(filepath.Dir(c.path), k.CA)
+			k.CA = filepath.Join(filepath.Dir(f.path), k.CA)
 		}
 	}
 	for _, phase := range phases.Forward {
@@ -73,8 +73,8 @@ func (c *config) effective() (*config, error) {
 }
 
 // of is the limit of a phase.
-func (l *limitsConfig) of(phase string) *limitConfig {
-	return map[string]*limitConfig{"sync": &l.Sync, "verify": &l.Verify, "build": &l.Build,
+func (l *Limits) of(phase string) *Limit {
+	return map[string]*Limit{"sync": &l.Sync, "verify": &l.Verify, "build": &l.Build,
 		"copy": &l.Copy, "apply": &l.Apply, "health": &l.Health}[phase]
 }
 
@@ -88,8 +88,8 @@ func otherwise(to **phases.Duration, by time.Duration) {
 
 // lister goes through an effective configuration.
 type lister struct {
-	config *config
-	list   []setting
+	config *File
+	list   []Setting
 }
 
 // table lists the values of a table before the tables in it, as TOML wants them.
@@ -130,7 +130,7 @@ func (l *lister) value(path string, value reflect.Value, optional bool) {
 	if !set && value.IsZero() && (!optional || value.Kind() == reflect.Pointer) {
 		return
 	}
-	s := setting{Key: path, Value: value.Interface(), From: "default"}
+	s := Setting{Key: path, Value: value.Interface(), From: "default"}
 	if set {
 		s.From, s.Line, s.Column = "file", at.line, at.column
 	}
@@ -162,9 +162,9 @@ func cutLast(path string) (table, key string, nested bool) {
 	return path[:i], path[i+1:], true
 }
 
-// writeSettings prints a rel.toml that means the same, with the origin of each value
+// WriteSettings prints a rel.toml that means the same, with the origin of each value
 // beside it. File is what the one that was read is called.
-func writeSettings(out io.Writer, file string, settings []setting) error {
+func WriteSettings(out io.Writer, file string, settings []Setting) error {
 	for len(settings) > 0 {
 		table, _, _ := cutLast(settings[0].Key)
 		n, width := 0, 0
@@ -174,7 +174,7 @@ func writeSettings(out io.Writer, file string, settings []setting) error {
 				break
 			}
 			// One long value does not push the origins of all others off the screen.
-			if long := len(key) + len(tomlValue(settings[n].Value)); long <= 56 {
+			if long := len(key) + len(TOMLValue(settings[n].Value)); long <= 56 {
 				width = max(width, long)
 			}
 			n++
@@ -184,7 +184,7 @@ func writeSettings(out io.Writer, file string, settings []setting) error {
 		}
 		for _, s := range settings[:n] {
 			_, key, _ := cutLast(s.Key)
-			value := tomlValue(s.Value)
+			value := TOMLValue(s.Value)
 			fmt.Fprintf(out, "%s = %s%*s  %s\n", key, value, max(0, width-len(key)-len(value)), "", s.origin(file))
 		}
 		settings = settings[n:]
@@ -202,9 +202,9 @@ func header(table string) string {
 	return ""
 }
 
-func (s *setting) origin(file string) string {
+func (s *Setting) origin(file string) string {
 	if s.From == "file" {
-		return tomlComment(fmt.Sprintf("%s:%d", file, s.Line))
+		return TOMLComment(fmt.Sprintf("%s:%d", file, s.Line))
 	}
 	return "# " + s.From
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"choir.chat/rel/phases"
 )
 
 const goodConfig = `app = "choiros"
@@ -34,50 +31,18 @@ name = "up"
 url = "http://127.0.0.1:9090/health"
 `
 
-func load(t *testing.T, text string) (*config, error) {
+func load(t *testing.T, text string) (*File, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rel.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return readConfig(path)
-}
-
-func TestConfigDefaults(t *testing.T) {
-	c, err := load(t, goodConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := c.plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.Branch != "main" || p.Manifest != "/tmp/choiros-release.env" || p.OnUnhealthy != "revert" || p.Keep != 5 ||
-		time.Duration(p.Confirm) != 2*time.Minute || p.Build.Repo != "/opt/choiros/workspace" || p.Targets[0].Repo != "/opt/choiros/workspace" {
-		t.Errorf("the plan is %+v", p)
-	}
-	check := p.Checks[0]
-	if check.From != "target" || check.Status != 200 || check.Successes != 2 || time.Duration(check.Deadline) != time.Minute {
-		t.Errorf("the check is %+v", check)
-	}
-}
-
-func TestConfigOwnRepos(t *testing.T) {
-	text := strings.Replace(goodConfig, `host = "choiros-prod"`, "host = \"choiros-prod\"\nrepo = \"\"", 1)
-	text = strings.Replace(text, `host = "choiros-grind"`, "host = \"choiros-grind\"\nrepo = \"/srv/other\"", 1)
-	c, err := load(t, text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, _ := c.plan()
-	if p.Build.Repo != "/srv/other" || p.Targets[0].Repo != "" {
-		t.Errorf("the plan is %+v", p)
-	}
+	return Read(path)
 }
 
 // Each mistake is named with its place, and where one was surely meant, with
 // what was meant.
-func TestConfigMistakes(t *testing.T) {
+func TestMistakes(t *testing.T) {
 	cases := []struct {
 		name     string
 		old, new string
@@ -128,9 +93,9 @@ func TestConfigMistakes(t *testing.T) {
 			}
 			conf, err := load(t, text)
 			if err == nil {
-				_, err = conf.plan()
+				_, err = conf.Plan()
 			}
-			var wrong *configError
+			var wrong *Error
 			if !errors.As(err, &wrong) {
 				t.Fatalf("got %v", err)
 			}
@@ -139,83 +104,27 @@ func TestConfigMistakes(t *testing.T) {
 					t.Errorf("%q is not in %q", word, err)
 				}
 			}
-			if strings.Contains(err.Error(), "struct") || strings.Contains(err.Error(), "main.") {
+			if strings.Contains(err.Error(), "struct") || strings.Contains(err.Error(), "config.") {
 				t.Errorf("it speaks of Go: %q", err)
-			}
-			if e := explain(err); e.code != exitUsage {
-				t.Errorf("it ends with %d", e.code)
 			}
 		})
 	}
 }
 
-func TestConfigIsFoundAbove(t *testing.T) {
+func TestIsFoundAbove(t *testing.T) {
 	dir := t.TempDir()
 	deep := filepath.Join(dir, "a", "b")
 	if err := os.MkdirAll(deep, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(deep)
-	if _, err := readConfig(""); err == nil || !strings.Contains(err.Error(), "--config") {
+	if _, err := Read(""); err == nil || !strings.Contains(err.Error(), "--config") {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "rel.toml"), []byte(goodConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := readConfig(""); err != nil || filepath.Base(filepath.Dir(c.path)) != filepath.Base(dir) {
+	if c, err := Read(""); err != nil || filepath.Base(filepath.Dir(c.path)) != filepath.Base(dir) {
 		t.Errorf("got %+v, %v", c, err)
-	}
-}
-
-func TestFlagsOverride(t *testing.T) {
-	c, err := load(t, goodConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := scope{Grind: "g", Prod: []string{"choiros-prod", "p2"}, Repo: "/r", GrindRepo: "/gr", Manifest: "/m"}
-	start.override(c)
-	p, err := c.plan()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.Build != (phases.Site{Host: "g", Repo: "/gr"}) || p.Targets[1] != (phases.Site{Host: "p2", Repo: "/r"}) || p.Manifest != "/m" {
-		t.Errorf("the plan is %+v", p)
-	}
-}
-
-func TestPlanDifferences(t *testing.T) {
-	c, err := load(t, goodConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recorded, _ := c.plan()
-	recorded.Commit, recorded.AllowDowngrade = "abc", true
-	today, _ := c.plan()
-	if got := planDifferences(recorded, today); got != nil {
-		t.Errorf("a plan differs from itself in %v", got)
-	}
-	today.Keep, today.Checks = 7, nil
-	if got := strings.Join(planDifferences(recorded, today), " "); got != "checks keep" {
-		t.Errorf("it differs in %s", got)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	names := []string{"start", "status", "rollback", "resume", "log", "abort"}
-	for word, want := range map[string]string{"strat": "start", "statu": "status", "rolback": "rollback", "xyz": "", "logs": "log"} {
-		if got := nearest(word, names); got != want {
-			t.Errorf("nearest to %q is %q, want %q", word, got, want)
-		}
-	}
-}
-
-// The blob's name is git's: this one is that of the empty file.
-func TestIsBlob(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "empty")
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if !isBlob(name, "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391") || isBlob(name, strings.Repeat("0", 40)) {
-		t.Error("the empty file has another name")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"strings"
@@ -18,7 +18,7 @@ func FuzzTOMLString(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		line := "x = " + tomlString(text) + "  " + tomlComment(text)
+		line := "x = " + TOMLString(text) + "  " + TOMLComment(text)
 		if strings.ContainsFunc(line, unicode.IsControl) {
 			t.Fatalf("%q has control characters", line)
 		}
@@ -39,7 +39,7 @@ func TestTOMLValue(t *testing.T) {
 		`"10m"`: phases.Duration(10 * time.Minute), `"20s"`: phases.Duration(20 * time.Second),
 		`["a", "b\"c"]`: []string{"a", `b"c`}, `[]`: []string(nil), `5`: 5, `true`: true,
 	} {
-		if got := tomlValue(value); got != want {
+		if got := TOMLValue(value); got != want {
 			t.Errorf("%v is %s, want %s", value, got, want)
 		}
 	}

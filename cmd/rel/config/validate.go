@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"context"
@@ -17,75 +17,12 @@ import (
 	"choir.chat/rel/remote"
 )
 
-var (
-	// App names are part of unit names and of paths on the targets.
-	appName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
-	// As systemd.unit(5) allows, less the backslash of its escapes.
-	unitName   = regexp.MustCompile(`^[A-Za-z0-9@:._-]+$`)
-	branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
-	// Paths that go to scp and into lists with one a line.
-	hostPath = regexp.MustCompile(`^/[A-Za-z0-9._/+@%=-]+$`)
-	// RFC 9110, section 5.1: a field name is a token.
-	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-	hostName   = regexp.MustCompile(`^([A-Za-z0-9._-]+@)?[A-Za-z0-9._:\[\]%-]+$`)
-)
-
-// formWords says what is wanted of a value of that form.
-func formWords(form *regexp.Regexp) string {
-	const chars = "letters, digits and "
-	switch form {
-	case appName:
-		return "a name of small letters, digits and -, 31 at most"
-	case unitName:
-		return "the name of a unit: " + chars + "@ : . _ -"
-	case branchName:
-		return "the name of a branch: " + chars + ". _ / -"
-	case hostPath:
-		return "an absolute path of " + chars + ". _ / + @ % = -"
-	case phases.ArtifactName:
-		return "a name of small letters, digits and _ -, with a letter first"
-	case hostName:
-		return "a host: an alias of your SSH configuration, or user@host:port"
-	}
-	return "of the form " + form.String()
-}
-
 // maxConfirm is the longest confirm window: the health phase, which waits for
 // its end where a release can be neither confirmed nor refused, has half an hour.
 const maxConfirm = 20 * time.Minute
 
-// complaints gathers all that is wrong, so that one run of rel shows it all.
-type complaints struct {
-	path   string
-	places places
-	list   []error
-}
-
-// add complains of what stands at a key.
-func (c *complaints) add(at, format string, args ...any) {
-	where := c.places.of(at)
-	c.list = append(c.list, &configError{Path: c.path, Line: where.line, Column: where.column, Text: fmt.Sprintf(format, args...)})
-}
-
-// match wants the value at a key, which it calls by name, to be of a form.
-func (c *complaints) match(at, name, value string, form *regexp.Regexp) {
-	switch {
-	case value == "":
-		c.add(at, "%s is missing", name)
-	case !form.MatchString(value) || strings.HasPrefix(value, "-"):
-		c.add(at, "%s = %q is not %s", name, value, formWords(form))
-	}
-}
-
-// absolute wants a clean absolute path.
-func (c *complaints) absolute(at, name, value string) {
-	if c.match(at, name, value, hostPath); value != "" && path.Clean(value) != value {
-		c.add(at, "%s = %q is not an absolute path in its shortest form", name, value)
-	}
-}
-
 // validate checks how store paths are to get to the targets.
-func (c *copyConfig) validate(bad *complaints) {
+func (c *Copy) validate(bad *complaints) {
 	if !slices.Contains([]string{"auto", phases.Direct, phases.Relayed, phases.NixCopy, phases.Cached}, c.Via) {
 		bad.add("copy.via", `copy.via = %q is none of "auto", "direct", "relay", "nix-copy" and "cache"`, c.Via)
 	}
@@ -104,43 +41,44 @@ func (c *copyConfig) validate(bad *complaints) {
 	}
 }
 
-// validate checks everything that can be known without asking a host.
-func (c *config) validate() error {
-	bad := &complaints{path: c.path, places: c.places}
-	bad.match("app", "app", c.App, appName)
-	bad.match("branch", "branch", c.Branch, branchName)
-	bad.absolute("manifest", "manifest", c.Manifest)
-	c.Copy.validate(bad)
-	if c.OnUnhealthy != "revert" && c.OnUnhealthy != "keep" {
-		bad.add("on_unhealthy", `on_unhealthy = %q is neither "revert" nor "keep"`, c.OnUnhealthy)
+// Validate checks everything that can be known without asking a host. What is wrong are
+// [*Error]s, joined into one.
+func (f *File) Validate() error {
+	bad := &complaints{path: f.path, places: f.places}
+	bad.match("app", "app", f.App, AppName)
+	bad.match("branch", "branch", f.Branch, BranchName)
+	bad.absolute("manifest", "manifest", f.Manifest)
+	f.Copy.validate(bad)
+	if f.OnUnhealthy != "revert" && f.OnUnhealthy != "keep" {
+		bad.add("on_unhealthy", `on_unhealthy = %q is neither "revert" nor "keep"`, f.OnUnhealthy)
 	}
-	if c.Keep < 1 {
-		bad.add("keep", "keep = %d: at least the live release has to be kept", c.Keep)
+	if f.Keep < 1 {
+		bad.add("keep", "keep = %d: at least the live release has to be kept", f.Keep)
 	}
-	if d := time.Duration(c.Confirm); d < 0 || d%time.Second != 0 {
+	if d := time.Duration(f.Confirm); d < 0 || d%time.Second != 0 {
 		bad.add("confirm", "confirm = %q is not a number of seconds", d)
 	} else if d > maxConfirm {
 		bad.add("confirm", "confirm = %q is longer than %s: a release that nobody confirms has to go back while somebody remembers it", d, maxConfirm)
 	}
-	if d := time.Duration(c.Services.Settle); d < time.Second || d > time.Minute || d%time.Second != 0 {
+	if d := time.Duration(f.Services.Settle); d < time.Second || d > time.Minute || d%time.Second != 0 {
 		bad.add("services.settle", "services.settle = %q is not a number of seconds up to a minute", d)
 	}
-	c.validateHosts(bad)
-	c.validateArtifacts(bad)
-	for i, unit := range c.Services.Restart {
+	f.validateHosts(bad)
+	f.validateArtifacts(bad)
+	for i, unit := range f.Services.Restart {
 		at := fmt.Sprintf("services.restart[%d]", i)
-		bad.match(at, at, unit, unitName)
+		bad.match(at, at, unit, UnitName)
 	}
-	c.validateChecks(bad)
-	c.validateLimits(bad)
+	f.validateChecks(bad)
+	f.validateLimits(bad)
 	return errors.Join(bad.list...)
 }
 
 // placed is the first of the keys that the file has, for what more than one of them may
 // have settled.
-func (c *config) placed(keys ...string) string {
+func (f *File) placed(keys ...string) string {
 	for _, key := range keys {
-		if _, ok := c.places[key]; ok {
+		if _, ok := f.places[key]; ok {
 			return key
 		}
 	}
@@ -151,13 +89,13 @@ func (c *config) placed(keys ...string) string {
 // end it.
 const minLimit = 10 * time.Second
 
-func (c *config) validateLimits(bad *complaints) {
-	limits := c.Limit.limits()
+func (f *File) validateLimits(bad *complaints) {
+	limits := f.Limit.limits()
 	for _, phase := range slices.Sorted(maps.Keys(limits)) {
 		limit, least := limits[phase], minLimit
 		// As long as a target waits to be confirmed, somebody has to be there.
 		if phase == "health" {
-			least = max(least, time.Duration(c.Confirm))
+			least = max(least, time.Duration(f.Confirm))
 		}
 		if d := limit.Deadline; d != nil && time.Duration(*d) < least {
 			bad.add("limit."+phase+".deadline", "limit.%s.deadline = %q is shorter than %s", phase, time.Duration(*d), least)
@@ -168,63 +106,63 @@ func (c *config) validateLimits(bad *complaints) {
 	}
 }
 
-func (c *config) validateHosts(bad *complaints) {
-	bad.match("build.host", "build.host", c.Build.Host, hostName)
-	if repo := pick(c.Build.Repo, c.Repo); repo == "" {
+func (f *File) validateHosts(bad *complaints) {
+	bad.match("build.host", "build.host", f.Build.Host, HostName)
+	if repo := pick(f.Build.Repo, f.Repo); repo == "" {
 		bad.add("build", "the build host has no repo: set repo, or build.repo")
 	} else {
-		bad.absolute(c.placed("build.repo", "repo"), "repo", repo)
+		bad.absolute(f.placed("build.repo", "repo"), "repo", repo)
 	}
-	if len(c.Target) == 0 {
+	if len(f.Target) == 0 {
 		bad.add("", "there is no [[target]]")
 	}
 	seen := map[string]bool{}
-	for i, t := range c.Target {
+	for i, t := range f.Target {
 		key := fmt.Sprintf("target[%d]", i)
-		bad.match(key+".host", key+".host", t.Host, hostName)
+		bad.match(key+".host", key+".host", t.Host, HostName)
 		if seen[t.Host] {
 			bad.add(key+".host", "%s.host = %q is there twice", key, t.Host)
 		}
 		seen[t.Host] = true
-		if repo := pick(t.Repo, c.Repo); repo != "" {
-			bad.absolute(c.placed(key+".repo", "repo"), key+".repo", repo)
+		if repo := pick(t.Repo, f.Repo); repo != "" {
+			bad.absolute(f.placed(key+".repo", "repo"), key+".repo", repo)
 		}
-		c.validateBecome(key, &t, bad)
+		f.validateBecome(key, &t, bad)
 		if t.FromBuild != "" {
-			bad.match(key+".from_build", key+".from_build", t.FromBuild, hostName)
+			bad.match(key+".from_build", key+".from_build", t.FromBuild, HostName)
 		}
 	}
 }
 
-func (c *config) validateBecome(key string, t *targetConfig, bad *complaints) {
-	name, command, password := c.become(t)
+func (f *File) validateBecome(key string, t *Target, bad *complaints) {
+	name, command, password := f.RootOf(t)
 	var ask func(context.Context, string) (string, error)
 	switch password {
 	case "":
-	case askPassword:
-		ask = func(context.Context, string) (string, error) { return "", errNobodyThere }
+	case AskPassword:
+		ask = func(context.Context, string) (string, error) { return "", nil }
 	default:
 		// What stands there may be one: it is not repeated.
-		bad.add(c.placed(key+".become_password", "become_password"), `%s: become_password is not "ask"; rel asks for a password, and takes none from a file`, key)
+		bad.add(f.placed(key+".become_password", "become_password"), `%s: become_password is not "ask"; rel asks for a password, and takes none from a file`, key)
 		return
 	}
 	if name == "" && command == "" && ask == nil {
 		return
 	}
 	if _, err := remote.NewBecome(name, command, ask); err != nil {
-		bad.add(c.placed(key+".become", key+".become_command", key+".become_password", "become", "become_command", "become_password"), "%s: become: %v", key, err)
+		bad.add(f.placed(key+".become", key+".become_command", key+".become_password", "become", "become_command", "become_password"), "%s: become: %v", key, err)
 	}
 }
 
-func (c *config) validateArtifacts(bad *complaints) {
-	if len(c.Artifact) == 0 {
+func (f *File) validateArtifacts(bad *complaints) {
+	if len(f.Artifact) == 0 {
 		bad.add("", "there is no [[artifact]]")
 	}
 	names, links := map[string]bool{}, map[string]string{}
-	for i, a := range c.Artifact {
+	for i, a := range f.Artifact {
 		at := fmt.Sprintf("artifact[%d]", i)
 		key := at
-		bad.match(at+".name", at+".name", a.Name, phases.ArtifactName)
+		bad.match(at+".name", at+".name", a.Name, artifactName)
 		if a.Name != "" {
 			key = fmt.Sprintf("artifact %q", a.Name)
 		}
@@ -237,7 +175,7 @@ func (c *config) validateArtifacts(bad *complaints) {
 		if a.Flake == "" || strings.HasPrefix(a.Flake, "-") || hasControl(a.Flake) {
 			bad.add(at+".flake", "%s: flake = %q is no flake output, such as ./sandbox#sandbox", key, a.Flake)
 		}
-		if a.Binary == "" || !hostPath.MatchString("/"+a.Binary) || path.Clean("/"+a.Binary) != "/"+a.Binary {
+		if a.Binary == "" || !HostPath.Fits("/"+a.Binary) || path.Clean("/"+a.Binary) != "/"+a.Binary {
 			bad.add(at+".binary", "%s: binary = %q is not a path within the artifact, such as bin/sandbox", key, a.Binary)
 		}
 		bad.absolute(at+".link", key+".link", a.Link)
@@ -248,9 +186,12 @@ func (c *config) validateArtifacts(bad *complaints) {
 	}
 }
 
-func (c *config) validateChecks(bad *complaints) {
+// RFC 9110, section 5.1: a field name is a token.
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+func (f *File) validateChecks(bad *complaints) {
 	seen := map[string]bool{}
-	for i, k := range c.Check {
+	for i, k := range f.Check {
 		at := fmt.Sprintf("check[%d]", i)
 		key := at
 		if k.Name == "" || hasControl(k.Name) {
@@ -269,7 +210,7 @@ func (c *config) validateChecks(bad *complaints) {
 			bad.add(at+".url", "%s: one of url and any_of has to be set", key)
 		}
 		for _, u := range k.urls() {
-			validateURL(c.placed(at+".url", at+".any_of"), key, u, bad)
+			validateURL(f.placed(at+".url", at+".any_of"), key, u, bad)
 		}
 		if k.Status != 0 && (k.Status < 100 || k.Status > 599) {
 			bad.add(at+".status", "%s: status = %d is no HTTP status", key, k.Status)
@@ -300,7 +241,7 @@ func validateURL(at, key, text string, bad *complaints) {
 	}
 }
 
-func (k *checkConfig) validateTimes(at, key string, bad *complaints) {
+func (k *Check) validateTimes(at, key string, bad *complaints) {
 	times := map[string]*phases.Duration{"interval": k.Interval, "timeout": k.Timeout, "deadline": k.Deadline}
 	for _, name := range slices.Sorted(maps.Keys(times)) {
 		if d := times[name]; d != nil && *d <= 0 {
@@ -312,7 +253,7 @@ func (k *checkConfig) validateTimes(at, key string, bad *complaints) {
 	}
 }
 
-func (k *checkConfig) urls() []string {
+func (k *Check) urls() []string {
 	if k.URL != "" {
 		return []string{k.URL}
 	}

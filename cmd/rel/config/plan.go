@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"encoding/json"
@@ -12,56 +12,61 @@ import (
 	"choir.chat/rel/phases"
 )
 
-// plan translates the configuration. Only the commit is still open.
-func (c *config) plan() (phases.Plan, error) {
+// Plan translates the file. Only the commit is still open. It reads the certificates that
+// checks name, and fails if it cannot.
+func (f *File) Plan() (phases.Plan, error) {
 	p := phases.Plan{
-		App: c.App, Branch: c.Branch, Manifest: c.Manifest, Restart: c.Services.Restart, Settle: c.Services.Settle,
-		Confirm: c.Confirm, OnUnhealthy: c.OnUnhealthy, Keep: c.Keep,
-		Build: phases.Site{Host: c.Build.Host, Repo: pick(c.Build.Repo, c.Repo)},
+		App: f.App, Branch: f.Branch, Manifest: f.Manifest, Restart: f.Services.Restart, Settle: f.Services.Settle,
+		Confirm: f.Confirm, OnUnhealthy: f.OnUnhealthy, Keep: f.Keep,
+		Build: phases.Site{Host: f.Build.Host, Repo: pick(f.Build.Repo, f.Repo)},
 	}
-	if c.Copy.Via != "auto" {
-		p.Via, p.Cache = c.Copy.Via, c.Copy.Cache
+	if f.Copy.Via != "auto" {
+		p.Via, p.Cache = f.Copy.Via, f.Copy.Cache
 	}
-	for _, t := range c.Target {
-		site := phases.Site{Host: t.Host, Repo: pick(t.Repo, c.Repo), FromBuild: t.FromBuild}
-		site.Become, site.BecomeCommand, site.BecomePassword = c.become(&t)
+	for _, t := range f.Target {
+		site := phases.Site{Host: t.Host, Repo: pick(t.Repo, f.Repo), FromBuild: t.FromBuild}
+		site.Become, site.BecomeCommand, site.BecomePassword = f.RootOf(&t)
 		p.Targets = append(p.Targets, site)
 	}
-	for _, a := range c.Artifact {
+	for _, a := range f.Artifact {
 		p.Artifacts = append(p.Artifacts, phases.Artifact(a))
 	}
-	for phase, limit := range c.Limit.limits() {
+	for phase, limit := range f.Limit.limits() {
 		if p.Limits == nil {
 			p.Limits = map[string]phases.Limit{}
 		}
 		p.Limits[phase] = phases.Limit{Deadline: duration(limit.Deadline, 0), Silence: duration(limit.Silence, 0)}
 	}
-	for i := range c.Check {
-		check, err := c.Check[i].plan(filepath.Dir(c.path))
+	for i := range f.Check {
+		check, err := f.Check[i].plan(filepath.Dir(f.path))
 		if err != nil {
-			return p, &configError{Path: c.path, Text: fmt.Sprintf("check %q: %v", c.Check[i].Name, err)}
+			return p, &Error{Path: f.path, Text: fmt.Sprintf("check %q: %v", f.Check[i].Name, err)}
 		}
 		p.Checks = append(p.Checks, check)
 	}
 	return p, nil
 }
 
-// become is how the login user of a target becomes root. A target that has a way of its
+// AskPassword is the one value of become_password: a password that stands in a file is no
+// secret.
+const AskPassword = "ask"
+
+// RootOf is how the login user of a target becomes root. A target that has a way of its
 // own has nothing of the one for every target.
-func (c *config) become(t *targetConfig) (name, command, password string) {
-	name, command, password = c.Become, c.BecomeCommand, c.BecomePassword
+func (f *File) RootOf(t *Target) (name, command, password string) {
+	name, command, password = f.Become, f.BecomeCommand, f.BecomePassword
 	if t.Become != nil || t.BecomeCommand != nil {
 		name, command, password = pick(t.Become, ""), pick(t.BecomeCommand, ""), ""
 	}
 	if name == "sudo" && t.Become != nil && t.BecomePassword == nil {
-		password = c.BecomePassword // it is sudo's all the same
+		password = f.BecomePassword // it is sudo's all the same
 	}
 	return name, command, pick(t.BecomePassword, password)
 }
 
 // plan fills in the defaults: a check of three probes or so on a service that
 // is up, and one minute for a service that is slow to come.
-func (k *checkConfig) plan(dir string) (phases.Check, error) {
+func (k *Check) plan(dir string) (phases.Check, error) {
 	check := phases.Check{
 		Name: k.Name, From: k.From, URLs: k.urls(), Status: k.Status, Body: k.Body, Location: k.Location, Header: k.Header,
 		Resolve: k.Resolve, Insecure: k.Insecure, Successes: k.Successes,
@@ -98,9 +103,9 @@ func duration(set *phases.Duration, otherwise time.Duration) phases.Duration {
 	return phases.Duration(otherwise)
 }
 
-// planDifferences names the parts in which the recorded plan is not what the
+// Differences names the parts in which the recorded plan is not what the
 // configuration would make today.
-func planDifferences(recorded, today phases.Plan) []string {
+func Differences(recorded, today phases.Plan) []string {
 	// These are the promotion's own; no configuration has them.
 	today.Commit, today.Subject = recorded.Commit, recorded.Subject
 	today.AllowDowngrade, today.AcceptDrift = recorded.AllowDowngrade, recorded.AcceptDrift
