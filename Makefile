@@ -80,7 +80,7 @@ FUZZTIME ?= 30s
 test-long: deps
 	@REL_TEST_LONG=1 $(GO) test -count=1 -parallel 3 -timeout 5h -v ./... > test-long.log 2>&1; status=$$?; \
 	    grep -E '^(ok|FAIL|panic:|--- FAIL|--- SKIP)|^ +--- (FAIL|SKIP)|_test.go:[0-9]+: figures: ' test-long.log; exit $$status
-	@for package in ./journal ./phases ./remote ./cmd/rel; do \
+	@for package in ./journal ./phases ./phases/serve ./remote ./cmd/rel/config ./cmd/rel/proposal; do \
 	    for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 	        $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package > test-fuzz.log 2>&1 || { cat test-fuzz.log; exit 1; }; \
 	        echo "$$target: $$(grep -E '^fuzz: elapsed' test-fuzz.log | tail -n 1)"; \

@@ -73,6 +73,18 @@ func TestSudoPassword(t *testing.T) {
 		t.Errorf("sudo counted %s wrong passwords, not one", tries)
 	}
 
+	looks := []string{"init", "--stdout", "--build", w.BuildHost(), "--target", "choiros-prod", "--repo", "/opt/choiros/workspace"}
+	for _, c := range []struct{ typed, says string }{{"wrong", "it is looked at without root"}, {canaryPassword, "    \"hypervisor\","}} {
+		code, screen, _ := onTerminal(t, rel(looks...), typing{at: question, text: c.typed})
+		if code != exitOK || !strings.Contains(screen, c.says) || !strings.Contains(screen, `become_password = "ask"`) {
+			t.Errorf("init, with the password %q: exit %d\n%s", c.typed, code, screen)
+		}
+		if seen := !strings.Contains(screen, "without root not all was seen there"); seen != (c.typed == canaryPassword) {
+			t.Errorf("with the password %q it looked as root: %t\n%s", c.typed, seen, screen)
+		}
+	}
+	unchanged()
+
 	key := filepath.Join(t.TempDir(), "id")
 	text, err := os.ReadFile(filepath.Join(w.Dir, "id_ed25519"))
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"choir.chat/rel/cmd/rel/config"
+	"choir.chat/rel/cmd/rel/proposal"
 )
 
 type initCmd struct {
@@ -41,8 +42,8 @@ func (c *initCmd) Run(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	p := propose(found, c.App)
-	text := p.text()
+	p := proposal.Of(found, c.App)
+	text := p.Text()
 	conf, err := config.Parse(c.Output, []byte(text))
 	if conf != nil {
 		err = errors.Join(err, conf.Validate())
@@ -172,7 +173,7 @@ func (c *initCmd) write(text []byte) error {
 }
 
 // tellRest says what is left to fill in, and what to type next.
-func (c *initCmd) tellRest(h *house, p *proposal, wrong []*config.Error) {
+func (c *initCmd) tellRest(h *house, p *proposal.Proposal, wrong []*config.Error) {
 	say := func(format string, args ...any) { fmt.Fprintf(h.std.err, format+"\n", args...) }
 	rel, name := "rel", c.Output
 	if c.Stdout {
@@ -183,10 +184,10 @@ func (c *initCmd) tellRest(h *house, p *proposal, wrong []*config.Error) {
 		}
 		say("%s is written.", c.Output)
 	}
-	if len(p.open) > 0 || len(wrong) > 0 {
+	if len(p.Open) > 0 || len(wrong) > 0 {
 		say("To fill in, or to look at:")
 	}
-	for _, text := range p.open {
+	for _, text := range p.Open {
 		say("  %s", oneLine(text))
 	}
 	for _, e := range wrong {
@@ -194,7 +195,7 @@ func (c *initCmd) tellRest(h *house, p *proposal, wrong []*config.Error) {
 	}
 	say("Read %s, and then:", name)
 	say("  %-*s  whether a promotion would find all that it needs", len(rel)+7, rel+" doctor")
-	if p.runs {
+	if p.Runs {
 		say("  %-*s  record what runs now, so that a rollback can come back to it", len(rel)+7, rel+" adopt")
 	}
 	say("  %-*s  what a promotion would change", len(rel)+7, rel+" plan")

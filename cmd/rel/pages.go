@@ -66,13 +66,13 @@ func promoting(healthy string) []exit {
 // pages are in the order of --help: by stage, and in each as one goes along.
 var pages = []page{
 	{name: "init", stage: before,
-		detail: "Asks for what the flags do not say, looks at the hosts, and changes nothing there. What it could not find is a comment in the file.",
+		detail: "Asks for what the flags do not say, and for the password that sudo wants on a target, looks at the hosts, and changes nothing there. What it could not find is a comment in the file.",
 		exits: []exit{{exitOK, "the file is written"}, {exitFailed, "failed; no file is written"},
 			{exitRefused, "a host lacks what it takes to look"}, unreached,
 			{exitUsage, "usage; or the file is there already, and --force was not given; or it is written, and lacks what rel needs"}, {exitInterrupted, "interrupted; no file is written"}},
 		examples: []example{
 			{"rel init", "ask for everything, and write rel.toml"},
-			{"rel init --build choiros-grind --target choiros-prod --repo /opt/choiros/workspace", "ask nothing"},
+			{"rel init --build choiros-grind --target choiros-prod --repo /opt/choiros/workspace", "ask for passwords at most"},
 		}},
 	{name: "config", stage: before,
 		detail: "No host is asked, and no journal opened.",

@@ -1,4 +1,4 @@
-package main
+package proposal
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 )
 
 // live are the links of artifacts that are on.
-func (p *proposal) live() (links []phases.Link) {
+func (p *Proposal) live() (links []phases.Link) {
 	for _, a := range p.artifacts {
 		if !a.off {
 			links = append(links, phases.Link{Path: a.Link, End: a.leads})
@@ -30,19 +30,19 @@ func runsAny(service *phases.Service, links []phases.Link) (runs, there bool) {
 
 // proposeUnits has the units that run an artifact, in the order in which systemd starts
 // them.
-func (p *proposal) proposeUnits(f *found) {
+func (p *Proposal) proposeUnits(f *Found) {
 	links := p.live()
 	var list []*proposedUnit
 	on := map[string][]string{}
-	for _, t := range f.targets {
-		for i := range t.served.Services {
-			service := &t.served.Services[i]
+	for _, t := range f.Targets {
+		for i := range t.Served.Services {
+			service := &t.Served.Services[i]
 			runs, there := runsAny(service, links)
 			if !runs {
 				continue
 			}
 			name := strings.TrimSuffix(service.Name, ".service")
-			on[name] = append(on[name], t.host)
+			on[name] = append(on[name], t.Host)
 			if len(on[name]) > 1 {
 				continue
 			}
@@ -63,7 +63,7 @@ func (p *proposal) proposeUnits(f *found) {
 	}
 }
 
-func (p *proposal) proposeUnit(t *foundTarget, service *phases.Service, name string, there bool) *proposedUnit {
+func (p *Proposal) proposeUnit(t *FoundTarget, service *phases.Service, name string, there bool) *proposedUnit {
 	u := &proposedUnit{name: name, after: service.After}
 	switch {
 	case !config.UnitName.Fits(name):
@@ -72,18 +72,18 @@ func (p *proposal) proposeUnit(t *foundTarget, service *phases.Service, name str
 	case service.Type == "oneshot":
 		u.off, u.note = true, "it runs once, and is over"
 	case there && !slices.Contains([]string{"active", "activating", "reloading"}, service.State):
-		u.off, u.note = true, service.State+" on "+t.host
-		p.leave("services: %s is %s on %s", name, service.State, t.host)
+		u.off, u.note = true, service.State+" on "+t.Host
+		p.leave("services: %s is %s on %s", name, service.State, t.Host)
 	}
 	return u
 }
 
 // proposeTemplates leaves those that have no unit among the others.
-func (p *proposal) proposeTemplates(f *found, links []phases.Link) {
+func (p *Proposal) proposeTemplates(f *Found, links []phases.Link) {
 	seen := map[string]bool{}
-	for _, t := range f.targets {
-		for i := range t.served.Templates {
-			one := &t.served.Templates[i]
+	for _, t := range f.Targets {
+		for i := range t.Served.Templates {
+			one := &t.Served.Templates[i]
 			prefix := strings.TrimSuffix(one.Name, ".service")
 			if runs, _ := runsAny(one, links); !runs || seen[prefix] || slices.ContainsFunc(p.units, func(u *proposedUnit) bool { return strings.HasPrefix(u.name, prefix) }) {
 				continue
@@ -96,7 +96,7 @@ func (p *proposal) proposeTemplates(f *found, links []phases.Link) {
 }
 
 // without are the targets that are not among the hosts.
-func (p *proposal) without(hosts []string) (missing []string) {
+func (p *Proposal) without(hosts []string) (missing []string) {
 	for _, t := range p.targets {
 		if !slices.Contains(hosts, t.host) {
 			missing = append(missing, t.host)

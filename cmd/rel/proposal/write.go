@@ -1,4 +1,4 @@
-package main
+package proposal
 
 import (
 	"fmt"
@@ -38,8 +38,8 @@ func (w *writer) set(key string, value any, why ...string) {
 	w.line(text)
 }
 
-// text is the rel.toml.
-func (p *proposal) text() string {
+// Text is the rel.toml.
+func (p *Proposal) Text() string {
 	w := &writer{width: len("on_unhealthy")}
 	w.say("What rel init found. Lines that begin with # say what else can be set, or are to be filled in.")
 	w.blank()
@@ -108,7 +108,7 @@ func (a *proposedArtifact) write(w *writer) {
 	w.off, w.width = false, 0
 }
 
-func (p *proposal) writeServices(w *writer) {
+func (p *Proposal) writeServices(w *writer) {
 	w.blank()
 	w.line("[services]")
 	w.line("restart = [  # in this order")

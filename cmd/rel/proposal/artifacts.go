@@ -1,4 +1,4 @@
-package main
+package proposal
 
 import (
 	"path"
@@ -10,14 +10,14 @@ import (
 
 // proposeArtifacts has one for each link that leads to a package; the other links and
 // packages are off, unless there is nothing else.
-func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
+func (p *Proposal) proposeArtifacts(f *Found, links []phases.Link) {
 	taken, used := artifactNames{}, map[string]bool{}
 	for _, link := range links {
 		if !config.HostPath.Fits(link.Path) || path.Clean(link.Path) != link.Path {
 			p.leave("artifact: the link %q has a name that rel does not take", link.Path)
 			continue
 		}
-		found, other := packageOf(link, f.source.Packages)
+		found, other := packageOf(link, f.Source.Packages)
 		if found == nil && link.To != "" && !storeName.MatchString(link.Leads()) {
 			continue // others have links too
 		}
@@ -38,7 +38,7 @@ func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
 		}
 		switch {
 		case link.End != "":
-			p.runs = true
+			p.Runs = true
 		case link.To != "":
 			a.notes = append(a.notes, "the link leads nowhere: "+link.To+" is gone")
 			p.leave("artifact %s: take the link %s away, which leads to nothing that rel could come back to", a.Name, link.Path)
@@ -54,7 +54,7 @@ func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
 			p.leave("artifact %s: the binary %q has a name that rel does not take", a.Name, a.Binary)
 		}
 	}
-	p.proposeUnlinked(f.source.Packages, taken, used)
+	p.proposeUnlinked(f.Source.Packages, taken, used)
 	if len(p.artifacts) == 0 {
 		p.leave("artifact: no package was found in %s on %s", p.repo, p.build)
 	}
@@ -62,7 +62,7 @@ func (p *proposal) proposeArtifacts(f *found, links []phases.Link) {
 
 // proposeUnlinked has the packages that no link leads to. Where no link leads to any, this is
 // the first release, and all are on.
-func (p *proposal) proposeUnlinked(packages []phases.Package, taken artifactNames, used map[string]bool) {
+func (p *Proposal) proposeUnlinked(packages []phases.Package, taken artifactNames, used map[string]bool) {
 	first := len(used) == 0
 	outputs := map[string]bool{}
 	for i := range packages {

@@ -1,4 +1,5 @@
-package main
+// Package proposal makes a rel.toml of what is found on hosts.
+package proposal
 
 import (
 	"fmt"
@@ -11,9 +12,9 @@ import (
 	"choir.chat/rel/phases"
 )
 
-// proposal is a rel.toml that is still to be written down. What is not certain enough to
+// Proposal is a rel.toml that is still to be written down. What is not certain enough to
 // be used is off: it stands there as a comment.
-type proposal struct {
+type Proposal struct {
 	app, appWhy       string
 	branch, branchWhy string
 	repo, origin      string
@@ -22,10 +23,10 @@ type proposal struct {
 	artifacts         []*proposedArtifact
 	units             []*proposedUnit
 	checks            []*proposedCheck
-	// runs says that there is something live that rel adopt can record.
-	runs bool
-	// open is what is left for a person to fill in, or to look at.
-	open []string
+	// Runs says that there is something live that rel adopt can record.
+	Runs bool
+	// Open is what is left for a person to fill in, or to look at.
+	Open []string
 }
 
 type proposedTarget struct {
@@ -61,25 +62,25 @@ type proposedCheck struct {
 	notes []string
 }
 
-func (p *proposal) leave(format string, args ...any) {
-	p.open = append(p.open, fmt.Sprintf(format, args...))
+func (p *Proposal) leave(format string, args ...any) {
+	p.Open = append(p.Open, fmt.Sprintf(format, args...))
 }
 
-// propose makes a configuration of what was found. App is its name; empty for one that
+// Of makes a configuration of what was found. App is its name; empty for one that
 // is found as well.
-func propose(f *found, app string) *proposal {
-	p := &proposal{app: app, build: f.build, repo: f.repo}
-	p.proposeSource(f.source)
-	links := servedLinks(f.targets)
+func Of(f *Found, app string) *Proposal {
+	p := &Proposal{app: app, build: f.Build, repo: f.Repo}
+	p.proposeSource(f.Source)
+	links := servedLinks(f.Targets)
 	p.proposeApp(f, links)
-	p.proposeTargets(f.repo, f.targets)
+	p.proposeTargets(f.Repo, f.Targets)
 	p.proposeArtifacts(f, links)
 	p.proposeUnits(f)
 	p.proposeChecks(f)
 	return p
 }
 
-func (p *proposal) proposeSource(s *phases.Source) {
+func (p *Proposal) proposeSource(s *phases.Source) {
 	p.origin = s.Origin
 	p.branch, p.branchWhy = s.Branch, p.build+" has it checked out"
 	if !config.BranchName.Fits(s.Branch) {
@@ -104,10 +105,10 @@ func (p *proposal) proposeSource(s *phases.Source) {
 
 // servedLinks are the links of all targets, each once, with those that are still to be made:
 // the order is that of their paths.
-func servedLinks(targets []*foundTarget) (links []phases.Link) {
+func servedLinks(targets []*FoundTarget) (links []phases.Link) {
 	for _, t := range targets {
-		links = append(links, t.served.Links...)
-		for _, wanted := range t.served.Wanted {
+		links = append(links, t.Served.Links...)
+		for _, wanted := range t.Served.Wanted {
 			links = append(links, phases.Link{Path: wanted})
 		}
 	}
@@ -123,20 +124,20 @@ func servedLinks(targets []*foundTarget) (links []phases.Link) {
 // ownFolder is a folder of links that is named after an app.
 var ownFolder = regexp.MustCompile(`^/(?:opt|srv)/([^/]+)/bin/`)
 
-func (p *proposal) proposeApp(f *found, links []phases.Link) {
+func (p *Proposal) proposeApp(f *Found, links []phases.Link) {
 	if p.app != "" {
 		p.appWhy = "--app"
 		return
 	}
 	for _, link := range links {
-		known, _ := packageOf(link, f.source.Packages)
+		known, _ := packageOf(link, f.Source.Packages)
 		if own := ownFolder.FindStringSubmatch(link.Path); own != nil && config.AppName.Fits(own[1]) && known != nil {
 			p.app, p.appWhy = own[1], "from "+path.Dir(link.Path)
 			return
 		}
 	}
-	origin := strings.TrimSuffix(path.Base(strings.ReplaceAll(f.source.Origin, ":", "/")), ".git")
-	for _, name := range []string{origin, path.Base(f.repo)} {
+	origin := strings.TrimSuffix(path.Base(strings.ReplaceAll(f.Source.Origin, ":", "/")), ".git")
+	for _, name := range []string{origin, path.Base(f.Repo)} {
 		if name = strings.ToLower(name); config.AppName.Fits(name) {
 			p.app, p.appWhy = name, "from the repository"
 			return
@@ -146,23 +147,25 @@ func (p *proposal) proposeApp(f *found, links []phases.Link) {
 	p.leave("app: nothing says what it is called; --app does")
 }
 
-func (p *proposal) proposeTargets(repo string, targets []*foundTarget) {
+func (p *Proposal) proposeTargets(repo string, targets []*FoundTarget) {
 	for _, t := range targets {
-		one := &proposedTarget{host: t.host}
-		if !t.served.Checkout {
+		one := &proposedTarget{host: t.Host}
+		if !t.Served.Checkout {
 			one.lacks = repo
 		}
 		p.targets = append(p.targets, one)
 		switch {
-		case t.user == "root":
-		case t.sudo == nil:
-			one.become, one.note = t.become, t.user+" can become root with it"
-		case strings.Contains(t.sudo.Said, "password"):
-			one.become, one.ask, one.note = "sudo", config.AskPassword, "sudo wants the password of "+t.user
-			p.leave("target %s: without root not all was seen there; check the units and the checks", t.host)
+		case t.User == "root":
+		case t.Sudo == nil && !t.Asks:
+			one.become, one.note = t.Become, t.User+" can become root with it"
+		case t.Sudo == nil, t.WantsPassword():
+			one.become, one.ask, one.note = "sudo", config.AskPassword, "sudo wants the password of "+t.User
+			if t.Sudo != nil {
+				p.leave("target %s: without root not all was seen there; check the units and the checks", t.Host)
+			}
 		default:
-			one.become, one.off, one.note = "sudo", true, t.user+" could not become root with sudo: "+t.sudo.Said
-			p.leave("target %s: %s cannot become root with sudo (%s): become", t.host, t.user, t.sudo.Said)
+			one.become, one.off, one.note = "sudo", true, t.User+" could not become root with sudo: "+t.Sudo.Said
+			p.leave("target %s: %s cannot become root with sudo (%s): become", t.Host, t.User, t.Sudo.Said)
 		}
 	}
 }

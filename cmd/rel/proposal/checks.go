@@ -1,4 +1,4 @@
-package main
+package proposal
 
 import (
 	"fmt"
@@ -7,13 +7,13 @@ import (
 
 // proposeChecks has one for each address that a unit listens on; the ones of which
 // nothing was learnt are off.
-func (p *proposal) proposeChecks(f *found) {
+func (p *Proposal) proposeChecks(f *Found) {
 	seen, taken, on := map[string]bool{}, checkNames{}, 0
 	for _, u := range p.units {
 		if u.off {
 			continue
 		}
-		for _, t := range f.targets {
+		for _, t := range f.Targets {
 			for _, c := range t.proposeChecks(u.name) {
 				if seen[c.url] {
 					continue
@@ -45,8 +45,8 @@ func (n checkNames) free(name string) string {
 }
 
 // proposeChecks are those of a unit's addresses.
-func (t *foundTarget) proposeChecks(unit string) (list []*proposedCheck) {
-	for _, service := range t.served.Services {
+func (t *FoundTarget) proposeChecks(unit string) (list []*proposedCheck) {
+	for _, service := range t.Served.Services {
 		if service.Name != unit+".service" {
 			continue
 		}
@@ -57,8 +57,8 @@ func (t *foundTarget) proposeChecks(unit string) (list []*proposedCheck) {
 	return list
 }
 
-func proposeCheck(t *foundTarget, unit string, address netip.AddrPort) *proposedCheck {
-	answer, asked := t.answers[address]
+func proposeCheck(t *FoundTarget, unit string, address netip.AddrPort) *proposedCheck {
+	answer, asked := t.Answers[address]
 	c := &proposedCheck{name: unit, url: "http://" + reachable(address).String() + answer.path, status: answer.status, body: answer.ours}
 	switch {
 	case !asked:
