@@ -65,7 +65,7 @@ func (c *abortCmd) end(h *house, m *machine.Machine, reverted bool) error {
 	fmt.Fprintf(h.std.out, "%s %s\n", h.work.ID, m.State())
 	// It is over all the same.
 	if err := h.journal.Backup(); err != nil {
-		h.printer.say("warning: " + err.Error())
+		h.printer.Say("warning: " + err.Error())
 		h.settle()
 	}
 	return nil

@@ -75,11 +75,11 @@ func (c *startCmd) unknown(p *phases.Promotion, looks []*phases.Look) (unknown [
 // come back to it. Without anyone to ask it is only said: an apply that fails
 // puts the links back in any case.
 func (h *house) offerAdoption(ctx context.Context, p *phases.Promotion, targets string) error {
-	h.printer.say(fmt.Sprintf("the links on %s point at something that rel has no record of", targets))
+	h.printer.Say(fmt.Sprintf("the links on %s point at something that rel has no record of", targets))
 	ask := h.asker()
 	if !h.globals.Yes {
 		if ask == nil {
-			h.printer.say("note: no rollback can come back to it; rel adopt, before rel start, records it")
+			h.printer.Say("note: no rollback can come back to it; rel adopt, before rel start, records it")
 			return nil
 		}
 		answer, err := ask(ctx, "record it, so that a rollback can come back to it? [Y/n] ", false)

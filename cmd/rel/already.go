@@ -37,10 +37,10 @@ func (h *house) alreadyLive(ctx context.Context, p *phases.Promotion, looks []*p
 	text := fmt.Sprintf("already live and healthy on %s: %s", strings.Join(hosts, ", "), p.Plan.Subject)
 	if h.globals.Progress == "json" {
 		// In the form of an event, and without a number: it is none of the journal's.
-		h.printer.event(journal.Event{At: time.Now().UTC(), Promotion: id, Kind: journal.Note, Operator: h.journal.Operator,
+		h.printer.Event(journal.Event{At: time.Now().UTC(), Promotion: id, Kind: journal.Note, Operator: h.journal.Operator,
 			State: machine.Healthy, Text: text})
 	} else {
-		h.printer.say("nothing to do: the commit is live, and every check passes (rel start --force restarts it)")
+		h.printer.Say("nothing to do: the commit is live, and every check passes (rel start --force restarts it)")
 		h.settle()
 		fmt.Fprintf(h.std.out, "%s %s\n", id, text)
 	}

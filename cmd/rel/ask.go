@@ -12,6 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"choir.chat/rel/cmd/rel/github"
+	"choir.chat/rel/cmd/rel/show"
 )
 
 // promptTimeout is how long a question waits for its answer: an unattended
@@ -53,7 +56,7 @@ func (h *house) asker() func(ctx context.Context, question string, secret bool) 
 // isSeen reports whether the operator sees what is asked: also on a terminal that nothing is
 // drawn on, since it is a dumb one.
 func (h *house) isSeen() bool {
-	file, ok := asItIs(h.std.err).(*os.File)
+	file, ok := github.AsItIs(h.std.err).(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
@@ -67,9 +70,9 @@ func (h *house) ask(ctx context.Context, question string, secret bool) (string, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, promptTimeout, fmt.Errorf("no answer within %s", promptTimeout))
 	defer cancel()
-	if tty, ok := h.printer.(*ttyPrinter); ok {
-		tty.pause()
-		defer tty.resume()
+	if tty, ok := h.printer.(*show.TTY); ok {
+		tty.Pause()
+		defer tty.Resume()
 	}
 	h.said.flush()
 	if err := h.prepareTerminal(secret); err != nil {

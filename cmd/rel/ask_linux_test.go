@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"choir.chat/rel/cmd/rel/show"
 )
 
 // desktop is a house whose operator sits at a terminal, and what stands on its screen.
@@ -156,17 +158,17 @@ func TestLeftWhileAsking(t *testing.T) {
 // The live view keeps off a question that is open.
 func TestAskUnderLiveView(t *testing.T) {
 	d := newDesktop(t)
-	tty := newTTY(d.std.err, func() (int, int, bool) { return 80, 24, true }, unpainted, time.Now)
-	go tty.animate()
+	tty := show.NewTTY(d.std.err, func() (int, int, bool) { return 80, 24, true }, unpainted, time.Now)
+	go tty.Animate()
 	d.printer = tty
-	d.printer.event(story[1])
+	d.printer.Event(began)
 	ended := make(chan string, 1)
 	go func() {
 		text, _ := d.ask(t.Context(), "secret? ", true)
 		ended <- text
 	}()
 	d.sees("secret? ")
-	time.Sleep(2 * frame)
+	time.Sleep(2 * show.Frame)
 	if !strings.HasSuffix(d.shown(), "secret? ") {
 		t.Errorf("it is drawn over: %q", d.shown())
 	}

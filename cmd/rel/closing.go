@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"choir.chat/rel/cmd/rel/github"
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
@@ -29,14 +31,14 @@ func (h *house) fail(ctx context.Context, err error) int {
 	// Whoever reads the last words may stand still; nobody else has to wait for that.
 	h.unclaim()
 	h.closePrinter()
-	red := h.failPaint()
-	if onGitHub() {
+	inRed := h.failPaint()
+	if github.On() {
 		h.annotate(err, e, standing)
 	}
-	fmt.Fprintf(h.std.err, "%s %s\n", red("rel:"), remote.Clean(e.what))
+	fmt.Fprintf(h.std.err, "%s %s\n", inRed("rel:"), remote.Clean(e.what))
 	detail := append(e.detail, h.lastOutput(err, e)...)
-	if plain, ok := h.printer.(*plainPrinter); ok {
-		detail = plain.unseen(detail)
+	if plain, ok := h.printer.(*show.Plain); ok {
+		detail = plain.Unseen(detail)
 	}
 	for _, line := range detail {
 		fmt.Fprintf(h.std.err, "         %s\n", remote.Clean(line))
@@ -72,7 +74,7 @@ func (h *house) conclude(e explanation, standing []string, next string) {
 		ev, err = h.journal.Append(ev)
 	}
 	if err == nil && h.printer != nil {
-		h.printer.event(ev)
+		h.printer.Event(ev)
 	}
 }
 
@@ -90,7 +92,7 @@ func (h *house) annotate(err error, e explanation, standing []string) {
 	if errors.As(err, &phase) {
 		title = "rel: " + phase.Phase
 	}
-	fmt.Fprintln(asItIs(h.std.err), annotation(title, lines))
+	fmt.Fprintln(github.AsItIs(h.std.err), github.Annotation(title, lines))
 }
 
 // lastOutput repeats what the hosts printed last in the attempt that failed,
@@ -104,7 +106,7 @@ func (h *house) lastOutput(err error, e explanation) []string {
 	}
 	h.outputs.mu.Lock()
 	defer h.outputs.mu.Unlock()
-	return h.outputs.tail.texts()
+	return h.outputs.tail.Texts()
 }
 
 func (h *house) failPaint() func(string) string {
@@ -112,7 +114,7 @@ func (h *house) failPaint() func(string) string {
 	if h.std.tty != nil {
 		_, isTTY = h.std.tty()
 	}
-	return func(text string) string { return h.paint(isTTY)(red, text) }
+	return func(text string) string { return h.paint(isTTY)(show.Red, text) }
 }
 
 // next is the command to type: first what mends the cause, then what goes on.

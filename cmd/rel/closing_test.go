@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,5 +123,16 @@ func TestWaitingUntil(t *testing.T) {
 		if got := waiting(look, now); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// What several hosts printed last says whose it is where a failure repeats it.
+func TestLastOutput(t *testing.T) {
+	h := &house{outputs: new(outputs)}
+	h.outputs.line("p", "web1", "panic")
+	h.outputs.line("p", "web2", "panic")
+	failed := &machine.PhaseError{Phase: "apply", Err: errors.New("x")}
+	if got, want := h.lastOutput(failed, explanation{code: exitReverted}), []string{"web1: panic", "web2: panic"}; !slices.Equal(got, want) {
+		t.Errorf("a failure repeats %q, want %q", got, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"choir.chat/rel/cmd/rel/config"
+	"choir.chat/rel/cmd/rel/github"
 	"choir.chat/rel/phases"
 )
 
@@ -33,7 +34,7 @@ func (c *configCmd) Run(h *house, parsed *kong.Context) error {
 	}
 	flags := h.flags(parsed)
 	if c.JSON {
-		return writeJSON(forJSON(h.std.out), struct {
+		return writeJSON(github.ForJSON(h.std.out), struct {
 			Schema   int              `json:"schema"`
 			File     string           `json:"file"`
 			Flags    []setFlag        `json:"flags"`
@@ -116,7 +117,7 @@ func (c *configCmd) check(h *house) error {
 		for _, e := range list {
 			all = append(all, complaint{e.Line, e.Column, e.Text})
 		}
-		if err := writeJSON(forJSON(h.std.out), struct {
+		if err := writeJSON(github.ForJSON(h.std.out), struct {
 			Schema int         `json:"schema"`
 			File   string      `json:"file"`
 			Errors []complaint `json:"errors"`

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"choir.chat/rel/cmd/rel/github"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -40,7 +41,7 @@ func (c *doctorCmd) Run(ctx context.Context, h *house) error {
 		return context.Cause(ctx)
 	}
 	if c.JSON {
-		if err := writeFindingsJSON(forJSON(h.std.out), groups); err != nil {
+		if err := writeFindingsJSON(github.ForJSON(h.std.out), groups); err != nil {
 			return err
 		}
 	} else {

@@ -35,7 +35,7 @@ func (h *house) drive(ctx context.Context, m *machine.Machine, p *phases.Promoti
 		return err
 	}
 	if err := h.journal.Backup(); err != nil {
-		h.printer.say("warning: " + err.Error())
+		h.printer.Say("warning: " + err.Error())
 	}
 	return nil
 }
@@ -47,11 +47,11 @@ func (h *house) promotion() *phases.Promotion {
 	h.outputs = &outputs{house: h}
 	p.Line = func(host, text string) {
 		h.outputs.line(p.ID, host, text)
-		h.printer.line(host, text)
+		h.printer.Line(host, text)
 	}
 	p.Tick = func(host string, tick phases.Tick) {
 		h.outputs.alive()
-		h.printer.tick(host, tick)
+		h.printer.Tick(host, tick)
 	}
 	return p
 }
@@ -75,5 +75,5 @@ func (h *house) show(ev journal.Event) {
 	if hold := h.hold.Load(); ev.Kind == journal.Intent && hold != nil {
 		hold.Enter(ev.Phase)
 	}
-	h.printer.event(ev)
+	h.printer.Event(ev)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
 )
@@ -147,10 +148,10 @@ func writeFindingsJSON(out io.Writer, groups []*findings) error {
 }
 
 // marks go before a finding, with their colours.
-var marks = map[condition]struct{ mark, colour string }{isOK: {"✔", green}, warning: {"!", yellow}, failure: {"✖", red}}
+var marks = map[condition]struct{ mark, colour string }{isOK: {"✔", show.Green}, warning: {"!", show.Yellow}, failure: {"✖", show.Red}}
 
 // writeFindings prints a line for each, and one more for each cure.
-func writeFindings(out io.Writer, paint paint, groups []*findings) {
+func writeFindings(out io.Writer, paint show.Paint, groups []*findings) {
 	width, count := 0, map[condition]int{}
 	for _, group := range groups {
 		for _, found := range group.list {
@@ -165,7 +166,7 @@ func writeFindings(out io.Writer, paint paint, groups []*findings) {
 		if name == "" {
 			name = "operator"
 		}
-		fmt.Fprintln(out, paint(bold, name))
+		fmt.Fprintln(out, paint(show.Bold, name))
 		for _, found := range group.list {
 			m := marks[found.Status]
 			fmt.Fprintf(out, "  %s %-*s  %s\n", paint(m.colour, fmt.Sprintf("%s %-7s", m.mark, found.Status)), width, found.Check, found.Text)
@@ -184,7 +185,7 @@ func atOnce(out io.Writer, write func(io.Writer)) error {
 	write(&b)
 	text := b.String()
 	if width, _ := columnsOf(out); width > 0 {
-		text = hung(text, width)
+		text = show.Hung(text, width)
 	}
 	_, err := io.WriteString(out, text)
 	return err

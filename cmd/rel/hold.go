@@ -31,7 +31,7 @@ func (h *house) until(ctx context.Context, deadline time.Time, who string, free 
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		if time.Since(said) >= waitSay {
 			said = time.Now()
-			h.printer.say(fmt.Sprintf("waiting for another %s: %s", time.Until(deadline).Round(time.Second), who))
+			h.printer.Say(fmt.Sprintf("waiting for another %s: %s", time.Until(deadline).Round(time.Second), who))
 		}
 		if free(ctx) {
 			return true
@@ -100,7 +100,7 @@ func (h *house) claimPatiently(ctx context.Context, w waits) error {
 // once they are held, and takes it as far as it goes; its context ends if the hold
 // is lost.
 func (h *house) holding(ctx context.Context, p *phases.Promotion, targets []phases.Host, fn func(context.Context) (*machine.Machine, error)) error {
-	slow := time.AfterFunc(waitSay, func() { h.printer.say("waiting for the hold of the targets: a script there does not end") })
+	slow := time.AfterFunc(waitSay, func() { h.printer.Say("waiting for the hold of the targets: a script there does not end") })
 	hold, err := phases.Take(ctx, p, targets, h.mine)
 	slow.Stop()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"choir.chat/rel/cmd/rel/config"
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -27,7 +28,7 @@ type house struct {
 
 	config  *config.File
 	journal *journal.Journal
-	printer printer
+	printer show.Printer
 	// said is what the printer writes to.
 	said  *outlet
 	hosts []*host
@@ -150,7 +151,7 @@ func (h *house) insist(text string) {
 // tell shows the operator what is not recorded; where there is no printer yet, as it is.
 func (h *house) tell(text string) {
 	if h.printer != nil {
-		h.printer.say(text)
+		h.printer.Say(text)
 		return
 	}
 	fmt.Fprintln(h.std.err, text)

@@ -17,10 +17,13 @@ const module = "choir.chat/rel"
 // arrows are the imports that the rooms may have of one another, and no more:
 // see ARCHITECTURE in the README.
 var arrows = map[string][]string{
-	"cmd/rel":              {"cmd/rel/config", "cmd/rel/nearest", "cmd/rel/proposal", "journal", "machine", "phases", "remote"},
+	"cmd/rel":              {"cmd/rel/config", "cmd/rel/github", "cmd/rel/nearest", "cmd/rel/proposal", "cmd/rel/show", "journal", "machine", "phases", "remote"},
 	"cmd/rel/config":       {"cmd/rel/nearest", "phases", "remote"},
+	"cmd/rel/github":       nil,
 	"cmd/rel/nearest":      nil,
 	"cmd/rel/proposal":     {"cmd/rel/config", "phases", "remote"},
+	"cmd/rel/show":         {"cmd/rel/github", "journal", "machine", "phases", "remote"},
+	"cmd/rel/show/vttest":  nil,
 	"cmd/rel-lab":          {"remote/lab"},
 	"cmd/rel-dist":         nil,
 	"cmd/rel-bench":        {"journal", "remote/lab", "remote/lab/link"},

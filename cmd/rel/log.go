@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"choir.chat/rel/cmd/rel/github"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -66,7 +67,7 @@ func (c *logCmd) list(h *house) error {
 		return err
 	}
 	var rows []logRow
-	encoder := json.NewEncoder(forJSON(h.std.out))
+	encoder := json.NewEncoder(github.ForJSON(h.std.out))
 	working := h.working()
 	err = filter.each(h.journal, func(row logRow) error {
 		row.working = row.past.ID == working
@@ -112,7 +113,7 @@ func (c *logCmd) one(h *house) error {
 	}
 	switch {
 	case c.JSON:
-		return writeEvents(forJSON(h.std.out), events)
+		return writeEvents(github.ForJSON(h.std.out), events)
 	case c.Output != "":
 		return c.output(h, past)
 	case c.Manifest:

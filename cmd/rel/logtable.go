@@ -11,6 +11,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 	"golang.org/x/term"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -43,7 +44,7 @@ func columnsOf(out io.Writer) (width int, isTTY bool) {
 
 // writeTable is the table of promotions, the newest first. It fits the width, if there
 // is one: ids are never cut.
-func writeTable(out io.Writer, width int, paint paint, rows []logRow) {
+func writeTable(out io.Writer, width int, paint show.Paint, rows []logRow) {
 	state := &column{head: "STATE"}
 	table := []*column{
 		{head: "ID"}, {head: "WHEN", leaves: 6}, {head: "WHO", leaves: 5}, {head: "COMMIT", least: 16, leaves: 7},
@@ -103,11 +104,11 @@ func (r *logRow) state() string {
 func (r *logRow) colour() string {
 	switch p := r.past; {
 	case p.State == machine.Healthy:
-		return green
+		return show.Green
 	case r.working, p.State == machine.Aborted, p.Stopped != nil && p.Stopped.Kind == journal.Interrupted:
-		return yellow
+		return show.Yellow
 	}
-	return red
+	return show.Red
 }
 
 func targetNames(plan *phases.Plan) []string { return hostNames(plan)[1:] }
@@ -193,4 +194,21 @@ func writeRow(out io.Writer, table []*column, text func(*column) string, paint f
 		b.WriteString(cell)
 	}
 	fmt.Fprintln(out, b.String())
+}
+
+// ends is what a reader of the log is told a promotion came to.
+func ends(p *machine.Past) string {
+	switch {
+	case p.Ended():
+		return p.State
+	case p.Unsettled != nil:
+		return fmt.Sprintf("%s, cut in %s", p.State, p.Unsettled.Phase)
+	case p.Stopped != nil && p.Stopped.Kind == journal.Interrupted:
+		return fmt.Sprintf("%s, stopped in %s", p.State, p.Stopped.Phase)
+	case p.Stopped != nil:
+		return fmt.Sprintf("%s, failed in %s", p.State, p.Stopped.Phase)
+	case p.Ending != nil:
+		return p.State + ", stopped" // between two phases
+	}
+	return p.State + ", cut off"
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"choir.chat/rel/cmd/rel/github"
 )
 
 // stdio is where a command reads and writes; tests have their own.
@@ -56,8 +58,8 @@ func main() {
 
 // run is the program: it never calls os.Exit, so that deferred work is done.
 func run(ctx context.Context, args []string, std stdio) int {
-	if onGitHub() {
-		std.out, std.err = newDefused(std.out), newDefused(std.err)
+	if github.On() {
+		std.out, std.err = github.Defused(std.out), github.Defused(std.err)
 	}
 	var c cli
 	parser, err := newParser(&c, std)

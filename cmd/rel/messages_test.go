@@ -15,7 +15,7 @@ import (
 )
 
 // rooms are where what the program says is written.
-var rooms = []string{"cmd/rel", "cmd/rel/config", "cmd/rel/proposal", "machine", "journal", "phases", "phases/serve", "remote"}
+var rooms = []string{"cmd/rel", "cmd/rel/config", "cmd/rel/github", "cmd/rel/proposal", "cmd/rel/show", "machine", "journal", "phases", "phases/serve", "remote"}
 
 // TestMessages: every text that the program can print is in one file, to be read at once;
 // whoever changes one reads it again there (go test ./cmd/rel -run TestMessages -update).

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/remote"
 )
@@ -25,12 +26,10 @@ type outputs struct {
 	heard   time.Time
 	waiting bool
 	// tail are the last lines of the attempt, for the words that end a failure.
-	tail lastLines
+	tail show.LastLines
 }
 
 const (
-	// tailLines is how many lines a failure repeats.
-	tailLines = 30
 	// outputCap bounds a file: a host may print without end.
 	outputCap = 64 << 20
 )
@@ -41,7 +40,7 @@ func (o *outputs) event(ev journal.Event) {
 	defer o.mu.Unlock()
 	o.heard = time.Now()
 	if ev.Kind == journal.Intent {
-		o.phase, o.attempt, o.waiting, o.tail = ev.Phase, ev.Attempt, true, lastLines{}
+		o.phase, o.attempt, o.waiting, o.tail = ev.Phase, ev.Attempt, true, show.LastLines{}
 		o.shut()
 	}
 	if ev.Kind == journal.Moved || ev.Kind == journal.Failed || ev.Kind == journal.Interrupted {
@@ -70,7 +69,7 @@ func (o *outputs) line(promotion, host, text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.heard = time.Now()
-	o.tail.add(host, text, tailLines)
+	o.tail.Add(host, text, show.TailLines)
 	o.write(promotion, host, text)
 }
 
@@ -197,7 +196,7 @@ func (h *house) watchSilence() (stop func()) {
 			phase, quiet, waiting := o.phase, time.Since(o.heard), o.waiting
 			o.mu.Unlock()
 			if waiting && quiet >= silence {
-				h.printer.say(fmt.Sprintf("%s: nothing heard for %s; still waiting", phase, quiet.Round(time.Second)))
+				h.printer.Say(fmt.Sprintf("%s: nothing heard for %s; still waiting", phase, quiet.Round(time.Second)))
 			}
 		}
 	}()

@@ -34,7 +34,7 @@ func (w *window) picture(t *testing.T, name, typed string) {
 	screen := testPath.ReplaceAllString(strings.TrimRight(w.String(), "\n "), "~/.local/state/rel/choiros")
 	lines := append([]string{"$ " + typed}, strings.Split(screen, "\n")...)
 	var b strings.Builder
-	width, height := float64(w.vt.width)*pictureColumn+2*pictureEdge, len(lines)*pictureLine+2*pictureEdge
+	width, height := float64(w.Width)*pictureColumn+2*pictureEdge, len(lines)*pictureLine+2*pictureEdge
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%d" role="img" aria-label="%s">`+"\n", width, height, html.EscapeString(typed))
 	b.WriteString(`<rect width="100%" height="100%" rx="8" fill="#1b1f27"/>` + "\n")
 	b.WriteString(`<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="13" xml:space="preserve">` + "\n")

@@ -6,89 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"choir.chat/rel/journal"
+	"choir.chat/rel/cmd/rel/github"
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
 )
-
-// plainAt is a plain printer with a time of its own.
-func plainAt(github bool) (p *plainPrinter, out *bytes.Buffer, at *time.Time) {
-	out, at = new(bytes.Buffer), new(time.Time)
-	p = newPlain(out, unpainted)
-	p.github, p.now = github, func() time.Time { return *at }
-	return p, out, at
-}
-
-// A host that prints without end does not fill the log, and what takes long is heard of.
-func TestPlainIsBounded(t *testing.T) {
-	p, out, at := plainAt(false)
-	p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 1})
-	for second := range 2 {
-		for i := range 1000 {
-			p.line("grind", fmt.Sprint("line ", second, " ", i))
-		}
-		p.line("prod", "one line")
-		*at = at.Add(time.Second)
-	}
-	const built = "12 of 40 built"
-	for range 25 {
-		p.tick("grind", phases.Tick{Done: 12, Total: 40, Text: "now x"})
-		p.tick("prod", phases.Tick{What: "check", Unit: phases.Successes})
-		*at = at.Add(time.Second)
-	}
-	p.event(journal.Event{Kind: journal.Moved, Phase: "build", State: "built", Millis: 27000})
-	got := out.String()
-	for text, want := range map[string]int{
-		"grind: | line 0": floodLines, "grind: | line 1": floodLines, "grind: … 800 lines more in the log file\n": 2,
-		"prod: | one line": 2, built + "; now x": 2, "check": 0,
-	} {
-		if n := strings.Count(got, text); n != want {
-			t.Errorf("%q is there %d times, want %d", text, n, want)
-		}
-	}
-	if t.Failed() {
-		t.Log(got)
-	}
-}
-
-func TestOnGitHub(t *testing.T) {
-	p, out, _ := plainAt(true)
-	p.event(journal.Event{Kind: journal.Opened, Promotion: id, Text: "::error::subject"})
-	p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 1})
-	p.line("", "::set-output name=x::y")
-	p.line("grind", "  ::add-mask::z ##[error]no")
-	p.event(journal.Event{Kind: journal.Failed, Phase: "build", Attempt: 1, Millis: 1000})
-	p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 2})
-	p.close()
-	const want = `00:00:00 • promotion 20261122-183229-dc8876b: ::error::subject
-::group::build
-00:00:00 ▸ build
-00:00:00   | ::set-output name=x::y
-00:00:00   grind: |   ::add-mask::z ## [error]no
-::endgroup::
-00:00:00 ✖ build failed after 1.0s
-::group::build
-00:00:00 ▸ build (attempt 2)
-::endgroup::
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
-	}
-}
 
 // The lines that end a failure are no commands to GitHub, whatever a host has said, and
 // the failure is one.
 func TestFailsOnGitHub(t *testing.T) {
 	t.Setenv("GITHUB_ACTIONS", "true")
 	var said bytes.Buffer
-	h := &house{globals: &globals{}, std: stdio{err: newDefused(&said)}, work: &phases.Promotion{ID: id}}
+	h := &house{globals: &globals{}, std: stdio{err: github.Defused(&said)}, work: &phases.Promotion{ID: id}}
 	code := h.fail(t.Context(), &machine.PhaseError{Phase: "build", Err: &remote.ExitError{
 		Host: "grind", Script: "build.sh", Status: 1, Tail: []string{"::add-path::/evil", "100%", "##[set-env]x"}}})
 	if code != exitFailed {
@@ -105,42 +40,8 @@ func TestFailsOnGitHub(t *testing.T) {
 	}
 }
 
-// Of what is not rel's own GitHub takes nothing for a command, wherever it is cut, and JSON
-// still says the same.
-func TestDefused(t *testing.T) {
-	for text, want := range map[string]string{
-		"::error::x\n":           ": :error::x\n",
-		" \t::a\r::b\n\u00a0::c": " \t: :a\r: :b\n\u00a0: :c",
-		":a\na::b :::\n:\n::":    ":a\na::b :::\n:\n: :",
-		"#[a] x##[b]###[c]":      "#[a] x## [b]### [c]",
-	} {
-		for _, size := range []int{1, 2, 3, 100} {
-			var out bytes.Buffer
-			d := newDefused(&out)
-			for part := range slices.Chunk([]byte(text), size) {
-				_, _ = d.Write(part)
-			}
-			if out.String() != want {
-				t.Errorf("%q by %d: %q, want %q", text, size, out.String(), want)
-			}
-		}
-	}
-	var out bytes.Buffer
-	if err := writeJSON(forJSON(newDefused(&out)), "##[error]::x"); err != nil || out.String() != `"##\u005berror]::x"`+"\n" {
-		t.Errorf("as JSON: %s, %v", out.String(), err)
-	}
-	if asItIs(newDefused(&out)) != &out || asItIs(&out) != &out {
-		t.Error("rel's own commands do not pass")
-	}
-}
-
-// What is said is one line, whatever is in it.
-func TestSaysOneLine(t *testing.T) {
-	p, out, _ := plainAt(true)
-	p.say("a\n::error::b\x1b[2J")
-	if want := "00:00:00 • a ::error::b\n"; out.String() != want {
-		t.Errorf("it says %q, want %q", out.String(), want)
-	}
+// What is said of a target is one line, whatever is in it.
+func TestStatusSaysOneLine(t *testing.T) {
 	var status bytes.Buffer
 	(&targetStatus{Host: "h", Live: "x", Notes: []string{"a\n::error::b"}}).print(&status, machine.History{}, advice{})
 	if want := "h  x  no commit\n    note: a ::error::b\n"; status.String() != want {
@@ -180,13 +81,6 @@ func TestStatusOfWaiting(t *testing.T) {
 	}
 }
 
-func TestAnnotation(t *testing.T) {
-	got := annotation("a:b,c", []string{"100%\r", "::x"})
-	if want := "::error title=a%3Ab%2Cc::100%25%0D%0A::x"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 // What the environment says of colours, and of who looks on.
 func TestEnvironment(t *testing.T) {
 	cases := []struct {
@@ -203,7 +97,7 @@ func TestEnvironment(t *testing.T) {
 			setAll(t, c.env)
 			h := &house{globals: &globals{Color: c.color}}
 			for i, isTTY := range []bool{true, false} {
-				if got := h.paint(isTTY)(red, "x") != "x"; got != c.painted[i] {
+				if got := h.paint(isTTY)(show.Red, "x") != "x"; got != c.painted[i] {
 					t.Errorf("terminal %t: painted %t", isTTY, got)
 				}
 			}
@@ -212,11 +106,11 @@ func TestEnvironment(t *testing.T) {
 	printers := []struct {
 		env, progress string
 		width         int
-		want          printer
+		want          show.Printer
 	}{
-		{"", "auto", 80, &ttyPrinter{}}, {"", "auto", 39, &plainPrinter{}}, {"", "auto", 0, &plainPrinter{}}, {"", "tty", 0, nil},
-		{"CI=true", "auto", 80, &plainPrinter{}}, {"CI=false", "auto", 80, &ttyPrinter{}}, {"GITHUB_ACTIONS=true", "auto", 80, &plainPrinter{}},
-		{"CI=1", "tty", 80, &ttyPrinter{}}, {"", "plain", 80, &plainPrinter{}}, {"", "quiet", 80, quietPrinter{}}, {"", "json", 80, &jsonPrinter{}},
+		{"", "auto", 80, &show.TTY{}}, {"", "auto", 39, &show.Plain{}}, {"", "auto", 0, &show.Plain{}}, {"", "tty", 0, nil},
+		{"CI=true", "auto", 80, &show.Plain{}}, {"CI=false", "auto", 80, &show.TTY{}}, {"GITHUB_ACTIONS=true", "auto", 80, &show.Plain{}},
+		{"CI=1", "tty", 80, &show.TTY{}}, {"", "plain", 80, &show.Plain{}}, {"", "quiet", 80, quietPrinter{}}, {"", "json", 80, &jsonPrinter{}},
 	}
 	for _, c := range printers {
 		t.Run(fmt.Sprint(c.env, " ", c.progress, " ", c.width), func(t *testing.T) {
@@ -308,28 +202,5 @@ func TestHangUp(t *testing.T) {
 	}
 	if !errors.Is(context.Cause(ctx), errInterrupted) {
 		t.Errorf("it ended with %v", context.Cause(ctx))
-	}
-}
-
-// Of the lines that end a failure those are shown that do not stand above it: those that
-// were left out of a flood, and those of rel's own. GitHub folds what stands above.
-func TestPlainRepeatsNothing(t *testing.T) {
-	for _, github := range []bool{false, true} {
-		p, _, _ := plainAt(github)
-		p.event(journal.Event{Kind: journal.Intent, Phase: "sync", Attempt: 1})
-		p.line("grind", "of before")
-		p.event(journal.Event{Kind: journal.Intent, Phase: "build", Attempt: 1})
-		for i := range floodLines {
-			p.line("grind", fmt.Sprint("line ", i))
-		}
-		p.line("grind", "left out")
-		p.line("prod", "shown")
-		want := []string{"a hint", "left out", "of before"}
-		if github {
-			want = []string{"a hint", "line 199", "left out", "shown", "of before"}
-		}
-		if got := p.unseen([]string{"a hint", "line 199", "left out", "shown", "of before"}); !slices.Equal(got, want) {
-			t.Errorf("GitHub %t: it shows %q, want %q", github, got, want)
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"choir.chat/rel/cmd/rel/github"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 )
@@ -102,7 +103,7 @@ func judgePreview(seen *phases.Preview, plan *phases.Plan, a advice) *previewed 
 
 func (c *planCmd) show(h *house, v *previewed) error {
 	if c.JSON {
-		encoder := json.NewEncoder(forJSON(h.std.out))
+		encoder := json.NewEncoder(github.ForJSON(h.std.out))
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(v); err != nil {
 			return err

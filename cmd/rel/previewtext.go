@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/phases"
 )
 
@@ -19,8 +20,8 @@ const (
 )
 
 // writePreview is what a start would do, for people.
-func writePreview(out io.Writer, v *previewed, paint paint) {
-	fmt.Fprintf(out, "%s %s\n", paint(bold, phases.Short(v.Commit)), v.Subject)
+func writePreview(out io.Writer, v *previewed, paint show.Paint) {
+	fmt.Fprintf(out, "%s %s\n", paint(show.Bold, phases.Short(v.Commit)), v.Subject)
 	for i := range v.Targets {
 		fmt.Fprintln(out)
 		writeTarget(out, v, &v.Targets[i], paint)
@@ -31,7 +32,7 @@ func writePreview(out io.Writer, v *previewed, paint paint) {
 	row("restart", orNothing(strings.Join(v.Restart, ", ")))
 	row("checks", orNothing(strings.Join(v.Checks, ", ")))
 	for _, o := range v.Refused {
-		fmt.Fprintf(out, "\n%s %s\n", paint(red, "refused:"), o.Text)
+		fmt.Fprintf(out, "\n%s %s\n", paint(show.Red, "refused:"), o.Text)
 		if o.Cure != "" {
 			fmt.Fprintf(out, "cure:    %s\n", o.Cure)
 		}
@@ -47,7 +48,7 @@ func writePreview(out io.Writer, v *previewed, paint paint) {
 	}
 }
 
-func writeTarget(out io.Writer, v *previewed, t *phases.TargetPreview, paint paint) {
+func writeTarget(out io.Writer, v *previewed, t *phases.TargetPreview, paint show.Paint) {
 	runs := liveText(t.Live, t.Commit)
 	if t.Live != "" {
 		runs = fmt.Sprintf("runs %s (%s)", runs, t.Live)
@@ -55,7 +56,7 @@ func writeTarget(out io.Writer, v *previewed, t *phases.TargetPreview, paint pai
 	if t.Since != nil {
 		runs += fmt.Sprintf(" since %s, by %s", utc(*t.Since), orNothing(t.By))
 	}
-	fmt.Fprintf(out, "%s %s\n", paint(bold, t.Host), runs)
+	fmt.Fprintf(out, "%s %s\n", paint(show.Bold, t.Host), runs)
 	row := func(name, text string) { fmt.Fprintf(out, "  %-9s %s\n", name, text) }
 	writeHistory(row, &t.History, v.Commit, shownCommits)
 	if t.Hold != nil {

@@ -63,7 +63,7 @@ func (h *house) resume(ctx context.Context, p *phases.Promotion, past *machine.P
 	if err != nil {
 		return nil, err
 	}
-	h.printer.say("looking whether the hosts still are as the journal has it")
+	h.printer.Say("looking whether the hosts still are as the journal has it")
 	look, cancel := briefly(ctx, "looking at the hosts")
 	defer cancel()
 	if err := m.Look(look); err != nil {
@@ -108,7 +108,7 @@ func (c *resumeCmd) sayOthers(h *house, history machine.History, past *machine.P
 	if c.ID != "" || len(others) == 0 {
 		return
 	}
-	h.printer.say(fmt.Sprintf("note: going on with %s; also stopped, and left as it is: %s (rel abort ID gives one up)",
+	h.printer.Say(fmt.Sprintf("note: going on with %s; also stopped, and left as it is: %s (rel abort ID gives one up)",
 		past.ID, strings.Join(others, ", ")))
 }
 
@@ -127,7 +127,7 @@ func urgent(list []*machine.Past) *machine.Past {
 // The recorded one counts. Without a readable rel.toml there is nothing to tell.
 func (h *house) sayDifferences(past *machine.Past) {
 	if past.Start.Rel != h.version {
-		h.printer.say(fmt.Sprintf("note: this promotion was started by rel %s; this is rel %s", past.Start.Rel, h.version))
+		h.printer.Say(fmt.Sprintf("note: this promotion was started by rel %s; this is rel %s", past.Start.Rel, h.version))
 	}
 	if past.Start.Kind != machine.Forward {
 		return
@@ -141,7 +141,7 @@ func (h *house) sayDifferences(past *machine.Past) {
 		return
 	}
 	if differ := config.Differences(past.Start.Plan, today); len(differ) > 0 {
-		h.printer.say(fmt.Sprintf("note: %s has changed since this promotion was started (%s); the recorded plan counts",
+		h.printer.Say(fmt.Sprintf("note: %s has changed since this promotion was started (%s); the recorded plan counts",
 			conf.Path(), strings.Join(differ, ", ")))
 	}
 }

@@ -45,7 +45,7 @@ func (c *rollbackCmd) Run(ctx context.Context, h *house) error {
 			return err
 		}
 		h.warn(&p.Plan)
-		h.printer.say(fmt.Sprintf("back to %s (%s)", p.Plan.Release.ID, p.Plan.Subject))
+		h.printer.Say(fmt.Sprintf("back to %s (%s)", p.Plan.Release.ID, p.Plan.Subject))
 		if p.ID, err = h.newID(ctx, p.Plan.Commit); err != nil {
 			return err
 		}

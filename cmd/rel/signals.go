@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"choir.chat/rel/cmd/rel/show"
 )
 
 // errInterrupted is the cause of a context that the operator ended.
@@ -101,8 +103,8 @@ func (h *house) leave() {
 // continued takes the terminal back after Ctrl-Z and fg.
 func (h *house) continued() {
 	h.retakeTerminal()
-	if tty, ok := h.printer.(*ttyPrinter); ok {
-		tty.continued()
+	if tty, ok := h.printer.(*show.TTY); ok {
+		tty.Continued()
 	}
 }
 

@@ -63,7 +63,7 @@ func TestSaysBesideJSON(t *testing.T) {
 	var said syncBuffer
 	p := &jsonPrinter{err: &said}
 	p.mu.Lock() // as an event has it that nobody reads
-	p.say("stopping")
+	p.Say("stopping")
 	if said.String() != "stopping\n" {
 		t.Errorf("it says %q", said.String())
 	}

@@ -72,7 +72,7 @@ func (c *startCmd) Run(ctx context.Context, h *house) error {
 	ctx, stop := h.interruptible(ctx)
 	defer stop()
 	h.warn(&plan)
-	h.printer.say("connecting to " + strings.Join(hostNames(&plan), ", "))
+	h.printer.Say("connecting to " + strings.Join(hostNames(&plan), ", "))
 	if err := h.reach(ctx, p, machine.Forward); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (c *scope) survey(ctx context.Context, h *house, p *phases.Promotion) ([]*p
 	}
 	p.Plan.Commit, p.Plan.Subject = pinned.Commit, pinned.Subject
 	if pinned.ConfigBlob != "" && !isBlob(h.config.Path(), pinned.ConfigBlob) {
-		h.printer.say(fmt.Sprintf("note: %s in %s is not the one of %s; this promotion goes by %s",
+		h.printer.Say(fmt.Sprintf("note: %s in %s is not the one of %s; this promotion goes by %s",
 			file, root, p.Plan.Short(), h.config.Path()))
 	}
 	return looks, nil

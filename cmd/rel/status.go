@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"choir.chat/rel/cmd/rel/github"
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
@@ -231,7 +233,7 @@ func (s *targetStatus) compare(history machine.History) {
 
 func (c *statusCmd) print(h *house, list []targetStatus, history machine.History) error {
 	if c.JSON {
-		encoder := json.NewEncoder(forJSON(h.std.out))
+		encoder := json.NewEncoder(github.ForJSON(h.std.out))
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(statusJSON{jsonSchema, list})
 	}
@@ -244,10 +246,10 @@ func (c *statusCmd) print(h *house, list []targetStatus, history machine.History
 
 func (s *targetStatus) print(out io.Writer, history machine.History, a advice) {
 	line := func(format string, args ...any) {
-		fmt.Fprintf(out, "    %s\n", a.placed(flat(fmt.Sprintf(format, args...))))
+		fmt.Fprintf(out, "    %s\n", a.placed(show.Flat(fmt.Sprintf(format, args...))))
 	}
 	if s.Error != "" {
-		fmt.Fprintf(out, "%s\n", flat(s.Error))
+		fmt.Fprintf(out, "%s\n", show.Flat(s.Error))
 		if cure := a.explain(s.fault).cure; cure != "" {
 			line("next: %s", remote.Clean(cure))
 		}
@@ -260,7 +262,7 @@ func (s *targetStatus) print(out io.Writer, history machine.History, a advice) {
 	if past, _ := history.Find(runs); past != nil {
 		subject = "  " + past.Start.Plan.Subject
 	}
-	fmt.Fprintln(out, flat(fmt.Sprintf("%s  %s  %s%s", s.Host, orNothing(runs), shortOr(commit, "no commit"), subject)))
+	fmt.Fprintln(out, show.Flat(fmt.Sprintf("%s  %s  %s%s", s.Host, orNothing(runs), shortOr(commit, "no commit"), subject)))
 	since := ""
 	if s.Since != nil {
 		since = fmt.Sprintf("since %s, by %s", zoned(*s.Since), s.By)

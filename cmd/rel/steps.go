@@ -4,17 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 )
-
-// step is a phase that is to come, or was done in an earlier run.
-type step struct {
-	phase, state string
-	// usual is how long it took of late; zero, if that is not known.
-	usual time.Duration
-	done  bool
-}
 
 const (
 	// usualOf is of how many promotions the usual is made, and usualAmong among how many
@@ -25,23 +18,23 @@ const (
 
 // foretell tells the printer what is to come of a promotion that is in this state.
 func (h *house) foretell(kind machine.Kind, state string) {
-	tty, ok := h.printer.(*ttyPrinter)
+	tty, ok := h.printer.(*show.TTY)
 	if !ok {
 		return
 	}
 	usual, table := h.usual(kind), kind.Table()
-	steps := make([]step, len(table))
+	steps := make([]show.Step, len(table))
 	reached := -1
 	for i := range table {
-		steps[i] = step{phase: table[i].Name, state: table[i].State, usual: usual[table[i].Name]}
+		steps[i] = show.Step{Phase: table[i].Name, State: table[i].State, Usual: usual[table[i].Name]}
 		if table[i].State == state {
 			reached = i
 		}
 	}
 	for i := range steps[:reached+1] {
-		steps[i].done = true
+		steps[i].Done = true
 	}
-	tty.expect(steps)
+	tty.Expect(steps)
 }
 
 // usual is how long the phases of the last healthy promotions of that kind took, as a rule.

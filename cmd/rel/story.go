@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/phases"
@@ -23,7 +24,7 @@ type telling struct {
 	working bool
 	// path names the file with what the hosts printed in an attempt.
 	path  func(promotion, phase string, attempt int) string
-	paint paint
+	paint show.Paint
 
 	out io.Writer
 	// day is the one of the event before.
@@ -139,7 +140,7 @@ func (s *telling) event(i int) {
 		s.detail(ev.Host, ev.Text)
 	case journal.Moved, journal.Failed, journal.Interrupted:
 		if ev.Phase == "" {
-			mark, text := describe(ev)
+			mark, text := show.Describe(ev)
 			s.stamp(ev, mark, text)
 			break
 		}
@@ -177,8 +178,8 @@ func (s *telling) attempt(ev, outcome *journal.Event) {
 	mark := "▸"
 	switch {
 	case outcome != nil:
-		mark, _ = describe(outcome)
-		text += map[journal.Kind]string{journal.Moved: " ", journal.Failed: " failed after ", journal.Interrupted: " stopped after "}[outcome.Kind] + millis(outcome.Millis)
+		mark, _ = show.Describe(outcome)
+		text += map[journal.Kind]string{journal.Moved: " ", journal.Failed: " failed after ", journal.Interrupted: " stopped after "}[outcome.Kind] + show.Millis(outcome.Millis)
 		ev = &journal.Event{At: ev.At, Kind: outcome.Kind}
 	case s.working && s.past.Unsettled != nil && s.past.Unsettled.Seq == ev.Seq:
 		text += ": at work"
@@ -195,7 +196,7 @@ func (s *telling) stamp(ev *journal.Event, mark, text string) {
 		fmt.Fprintf(s.out, "\n%s\n", day)
 		s.day = day
 	}
-	fmt.Fprintf(s.out, "%s  %s %s\n", at.Format(time.TimeOnly), s.paint(markColour(ev.Kind), mark), oneLine(text))
+	fmt.Fprintf(s.out, "%s  %s %s\n", at.Format(time.TimeOnly), s.paint(show.MarkColour(ev.Kind), mark), oneLine(text))
 }
 
 // detail is a line below an event, of a host.

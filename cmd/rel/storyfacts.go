@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"choir.chat/rel/cmd/rel/show"
 	"choir.chat/rel/phases"
 )
 
@@ -88,7 +89,7 @@ func tellSent(add func(host, format string, args ...any), host, when string, s *
 	}
 	if s.Millis > 0 {
 		took := time.Duration(s.Millis) * time.Millisecond
-		text += fmt.Sprintf(", in %s (%s/s)", millis(s.Millis), phases.BytesText(int64(float64(s.Bytes)/took.Seconds())))
+		text += fmt.Sprintf(", in %s (%s/s)", show.Millis(s.Millis), phases.BytesText(int64(float64(s.Bytes)/took.Seconds())))
 	}
 	if s.Why != "" {
 		text += ": " + s.Why

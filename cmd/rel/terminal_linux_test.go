@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"choir.chat/rel/cmd/rel/show"
+	"choir.chat/rel/cmd/rel/show/vttest"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 	"choir.chat/rel/remote/lab"
@@ -22,13 +24,16 @@ import (
 
 // window is a terminal that somebody looks at while a command runs on it.
 type window struct {
-	*vt
+	*vttest.Terminal
 	t      *testing.T
 	master *os.File
 	cmd    *exec.Cmd
 	// acts are what is done when a text stands on the screen, one after the other.
 	acts []act
 }
+
+// spinner are the marks of what is at work.
+const spinner = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 // act is what is done once a text is seen.
 type act struct {
@@ -40,7 +45,7 @@ type act struct {
 func openWindow(t *testing.T, cmd *exec.Cmd, width, height int, acts ...act) *window {
 	t.Helper()
 	master, slave := openTerminal(t)
-	w := &window{vt: newVT(width, height), t: t, master: master, cmd: cmd, acts: acts}
+	w := &window{Terminal: vttest.New(width, height), t: t, master: master, cmd: cmd, acts: acts}
 	w.setSize(width, height)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.Env = append(cmd.Environ(), "TERM=xterm-256color", "CI=", "GITHUB_ACTIONS=", "XTERM_VERSION=", "STY=")
@@ -65,7 +70,7 @@ func resized(width, height int) func(*window) {
 	return func(w *window) {
 		w.drain() // it was drawn at the old one
 		w.setSize(width, height)
-		w.resize(width, height)
+		w.Resize(width, height)
 	}
 }
 
@@ -165,7 +170,7 @@ func (r *recorded) goesWell() {
 		}
 	}
 	r.shows(screen, "\n• promotion #:", "\n    choiros-grind", "confirmed\n", "# healthy on choiros-prod: ")
-	if strings.ContainsAny(screen, "│·"+strings.Join(spinner, "")) {
+	if strings.ContainsAny(screen, "│·"+spinner) {
 		r.t.Errorf("%d columns: something of the block was left", r.width)
 	}
 }
@@ -333,7 +338,7 @@ func TestStoppedAndContinued(t *testing.T) {
 		w.signalled(syscall.SIGSTOP, "T")
 		w.drain()
 		_, _ = w.Write([]byte(shell))
-		time.Sleep(asleep + frame)
+		time.Sleep(5 * show.Frame) // so long that it is noticed
 		w.signalled(syscall.SIGCONT, "SR")
 		close(goOn)
 	}})
@@ -354,13 +359,13 @@ func TestTypedMeanwhile(t *testing.T) {
 	w := openWindow(t, cmd, 80, 24, act{"⠙ build", func(w *window) {
 		<-begun
 		_, _ = w.master.WriteString("is it\n\nthere?\n")
-		time.Sleep(2 * frame)
+		time.Sleep(2 * show.Frame)
 		close(goOn)
 	}})
 	if code := w.watch(); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	if screen := w.String(); strings.Contains(screen, "there?") || strings.Count(screen, "✔ sync") != 1 || strings.ContainsAny(screen, strings.Join(spinner, "")) {
+	if screen := w.String(); strings.Contains(screen, "there?") || strings.Count(screen, "✔ sync") != 1 || strings.ContainsAny(screen, spinner) {
 		t.Errorf("the screen has\n%s", screen)
 	}
 }

@@ -12,23 +12,23 @@ import (
 func (h *house) warn(plan *phases.Plan) {
 	confirm := time.Duration(plan.Confirm)
 	if confirm == 0 {
-		h.printer.say(`warning: confirm = "0s": a target does not go back by itself if this operator vanishes`)
+		h.printer.Say(`warning: confirm = "0s": a target does not go back by itself if this operator vanishes`)
 	}
 	if plan.OnUnhealthy == "keep" {
-		h.printer.say(`warning: on_unhealthy = "keep": a release that fails its checks stays live`)
+		h.printer.Say(`warning: on_unhealthy = "keep": a release that fails its checks stays live`)
 	}
 	if len(plan.Checks) == 0 {
-		h.printer.say("warning: there is no [[check]]: healthy means no more than that the units stay up")
+		h.printer.Say("warning: there is no [[check]]: healthy means no more than that the units stay up")
 	}
 	identity := len(plan.Checks) == 0
 	for i := range plan.Checks {
 		c := &plan.Checks[i]
 		identity = identity || strings.Contains(c.Body+c.Header, "sha}")
 		if longest := time.Duration(c.StartPeriod + c.Deadline); confirm > 0 && longest >= confirm {
-			h.printer.say(fmt.Sprintf("warning: check %q may take %s, and the targets go back after %s", c.Name, longest, confirm))
+			h.printer.Say(fmt.Sprintf("warning: check %q may take %s, and the targets go back after %s", c.Name, longest, confirm))
 		}
 	}
 	if !identity {
-		h.printer.say("warning: no check asks for ${sha} in body or header: an old process could pass for the new one")
+		h.printer.Say("warning: no check asks for ${sha} in body or header: an old process could pass for the new one")
 	}
 }

@@ -144,12 +144,12 @@ func (w *watch) goesOn(holder *journal.Claim) bool {
 		return false
 	case holder.Promotion == "":
 		if !w.patient {
-			w.house.printer.say(fmt.Sprintf("pid %d, of %s, has no promotion to show yet", holder.PID, holder.Operator))
+			w.house.printer.Say(fmt.Sprintf("pid %d, of %s, has no promotion to show yet", holder.PID, holder.Operator))
 		}
 		w.patient = true
 		return true
 	}
-	w.house.printer.say(fmt.Sprintf("watching promotion %s, of %s (pid %d)", holder.Promotion, holder.Operator, holder.PID))
+	w.house.printer.Say(fmt.Sprintf("watching promotion %s, of %s (pid %d)", holder.Promotion, holder.Operator, holder.PID))
 	w.id, w.pid, w.events, w.after = holder.Promotion, holder.PID, nil, 0
 	return true
 }
@@ -159,7 +159,7 @@ func (w *watch) show() error {
 	if w.id == "" {
 		return nil
 	}
-	line := w.house.printer.line
+	line := w.house.printer.Line
 	// First the output: the notes that are in it are recorded by then.
 	w.tail.fetch()
 	first := len(w.events) == 0
@@ -196,7 +196,7 @@ func (w *watch) show() error {
 			w.tail.fetch()
 			w.tail.print(line)
 		}
-		w.house.printer.event(*ev)
+		w.house.printer.Event(*ev)
 	}
 	w.events = append(w.events, fresh...)
 	return nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"choir.chat/rel/cmd/rel/show"
+	"choir.chat/rel/cmd/rel/show/vttest"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/machine"
 )
@@ -197,12 +199,13 @@ func TestWatchForetells(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := list[len(list)-1].At
-	tty := newTTY(io.Discard, func() (int, int, bool) { return 100, 24, true }, unpainted, func() time.Time { return begun.Add(90 * time.Second) })
+	terminal := vttest.New(100, 24)
+	tty := show.NewTTY(terminal, func() (int, int, bool) { return 100, 24, true }, unpainted, func() time.Time { return begun.Add(90 * time.Second) })
 	w := &watch{house: &house{journal: j, printer: tty}, id: cut.events[0].Promotion}
 	if err := w.show(); err != nil {
 		t.Fatal(err)
 	}
-	block := strings.Join(tty.live(), "\n")
+	block := terminal.String()
 	for _, want := range []string{"✔ verify", "⠋ build      1m30s", "· apply      usually 2s"} {
 		if !strings.Contains(block, want) {
 			t.Errorf("the block has no %q:\n%s", want, block)

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"choir.chat/rel/cmd/rel/github"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/phases"
 	"choir.chat/rel/remote"
@@ -21,14 +22,14 @@ const (
 	tickEvery = 10 * time.Second
 	// shownLines is how many lines of hosts are known to have been printed: several hosts'
 	// last ones, of which a failure would repeat some.
-	shownLines = 8 * tailLines
+	shownLines = 8 * TailLines
 )
 
-// plainPrinter prints a line for everything: for logs and for CI.
-type plainPrinter struct {
+// Plain prints a line for everything: for logs and for CI.
+type Plain struct {
 	mu    sync.Mutex
 	out   io.Writer
-	paint paint
+	paint Paint
 	now   func() time.Time
 	// github says that GitHub reads it, which takes some lines for commands; grouped, that
 	// it was told of a group of lines.
@@ -51,11 +52,11 @@ type flood struct {
 	lines int
 }
 
-func newPlain(out io.Writer, paint paint) *plainPrinter {
-	return &plainPrinter{out: out, paint: paint, now: time.Now, github: onGitHub(), floods: map[string]*flood{}, told: map[string]*told{}}
+func NewPlain(out io.Writer, paint Paint) *Plain {
+	return &Plain{out: out, paint: paint, now: time.Now, github: github.On(), floods: map[string]*flood{}, told: map[string]*told{}}
 }
 
-func (p *plainPrinter) event(ev journal.Event) {
+func (p *Plain) Event(ev journal.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.subside(func(*flood) bool { return true })
@@ -66,12 +67,12 @@ func (p *plainPrinter) event(ev journal.Event) {
 	} else if ev.Kind != journal.Note {
 		p.ungroup()
 	}
-	if mark, text := describe(&ev); mark != "" {
-		p.print(p.paint(markColour(ev.Kind), mark), text)
+	if mark, text := Describe(&ev); mark != "" {
+		p.print(p.paint(MarkColour(ev.Kind), mark), text)
 	}
 }
 
-func (p *plainPrinter) line(host, text string) {
+func (p *Plain) Line(host, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -85,13 +86,13 @@ func (p *plainPrinter) line(host, text string) {
 		if p.shown = append(p.shown, text); len(p.shown) > shownLines {
 			p.shown = p.shown[1:]
 		}
-		p.print(" ", hostPrefix(host)+"| "+text)
+		p.print(" ", HostPrefix(host)+"| "+text)
 	}
 }
 
-// unseen are those of the lines that end a failure which do not stand a little above. On
+// Unseen are those of the lines that end a failure which do not stand a little above. On
 // GitHub all are: what stands above is folded.
-func (p *plainPrinter) unseen(lines []string) (list []string) {
+func (p *Plain) Unseen(lines []string) (list []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, line := range lines {
@@ -103,20 +104,20 @@ func (p *plainPrinter) unseen(lines []string) (list []string) {
 }
 
 // subside says how much was left out of the floods that are over.
-func (p *plainPrinter) subside(over func(*flood) bool) {
+func (p *Plain) subside(over func(*flood) bool) {
 	for host, f := range p.floods {
 		if !over(f) {
 			continue
 		}
 		delete(p.floods, host)
 		if more := f.lines - floodLines; more > 0 {
-			p.print(" ", fmt.Sprintf("%s… %d lines more in the log file", hostPrefix(host), more))
+			p.print(" ", fmt.Sprintf("%s… %d lines more in the log file", HostPrefix(host), more))
 		}
 	}
 }
 
 // tick says of what takes long how far it is.
-func (p *plainPrinter) tick(host string, tick phases.Tick) {
+func (p *Plain) Tick(host string, tick phases.Tick) {
 	if tick.Unit == phases.Successes {
 		return
 	}
@@ -131,37 +132,37 @@ func (p *plainPrinter) tick(host string, tick phases.Tick) {
 	last.take(tick, now)
 	if now.Sub(last.at) >= tickEvery {
 		last.at = now
-		p.print(" ", hostPrefix(host)+last.text(now, 0))
+		p.print(" ", HostPrefix(host)+last.text(now, 0))
 	}
 }
 
-func (p *plainPrinter) say(text string) {
+func (p *Plain) Say(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.print("•", text)
 }
 
-func (p *plainPrinter) close() {
+func (p *Plain) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.subside(func(*flood) bool { return true })
 	p.ungroup()
 }
 
-func (p *plainPrinter) print(mark, text string) {
-	text = flat(text)
+func (p *Plain) print(mark, text string) {
+	text = Flat(text)
 	if p.github {
-		text = defuse(text)
+		text = github.Defuse(text)
 	}
 	fmt.Fprintf(p.out, "%s %s %s\n", p.now().Format(time.TimeOnly), mark, text)
 }
 
-// flat is a text in one line: what comes after a line's end must not look like a line of
+// Flat is a text in one line: what comes after a line's end must not look like a line of
 // rel's. Blanks stay as they are.
-func flat(text string) string { return strings.ReplaceAll(remote.Clean(text), "\n", " ") }
+func Flat(text string) string { return strings.ReplaceAll(remote.Clean(text), "\n", " ") }
 
 // group has what follows be shown as one.
-func (p *plainPrinter) group(name string) {
+func (p *Plain) group(name string) {
 	if p.github {
 		p.ungroup()
 		p.grouped = true
@@ -169,7 +170,7 @@ func (p *plainPrinter) group(name string) {
 	}
 }
 
-func (p *plainPrinter) ungroup() {
+func (p *Plain) ungroup() {
 	if p.grouped {
 		p.grouped = false
 		fmt.Fprintln(p.out, "::endgroup::")

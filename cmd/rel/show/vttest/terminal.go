@@ -1,4 +1,5 @@
-package main
+// Package vttest has a terminal to look at in tests.
+package vttest
 
 import (
 	"fmt"
@@ -8,33 +9,34 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// vt is a terminal that knows what rel writes to one, and what a terminal does of its own:
+// Terminal is a terminal that knows what rel writes to one, and what a terminal does of its own:
 // it wraps, scrolls, and may lay its lines anew when it is resized.
-type vt struct {
-	width, height int
+type Terminal struct {
+	Width, Height int
 	// rows are all that there were, the last height of them on the screen; x and y is
 	// where the next character goes.
-	rows []vtRow
+	rows []row
 	x, y int
 	// noWrap is as DECAWM has it, and reflows what happens to long lines.
-	noWrap, reflows bool
-	rest            string
+	noWrap  bool
+	Reflows bool
+	rest    string
 }
 
-// vtRow is a row, and whether it goes on in the next one.
-type vtRow struct {
+// row is a row, and whether it goes on in the next one.
+type row struct {
 	text string
 	goes bool
 }
 
-func newVT(width, height int) *vt {
-	return &vt{width: width, height: height, rows: make([]vtRow, 1), reflows: true}
+func New(width, height int) *Terminal {
+	return &Terminal{Width: width, Height: height, rows: make([]row, 1), Reflows: true}
 }
 
 // top is the first row on the screen.
-func (v *vt) top() int { return max(len(v.rows)-v.height, 0) }
+func (v *Terminal) top() int { return max(len(v.rows)-v.Height, 0) }
 
-func (v *vt) Write(b []byte) (int, error) {
+func (v *Terminal) Write(b []byte) (int, error) {
 	v.rest += string(b)
 	for v.rest != "" && wholeFirst(v.rest) {
 		n := v.step(v.rest)
@@ -52,7 +54,7 @@ func wholeFirst(text string) bool {
 }
 
 // step takes what is first in the text, and returns how long that was.
-func (v *vt) step(text string) int {
+func (v *Terminal) step(text string) int {
 	switch text[0] {
 	case '\n':
 		v.x = 0 // as a terminal's driver has it
@@ -80,7 +82,7 @@ func chunk(text string) int {
 	return len(text)
 }
 
-func (v *vt) control(parameters string, end byte) {
+func (v *Terminal) control(parameters string, end byte) {
 	switch n := 0; {
 	case end == 'm':
 	case end == 'A':
@@ -88,9 +90,9 @@ func (v *vt) control(parameters string, end byte) {
 		v.y = max(v.y-n, v.top())
 	case end == 'J' && parameters == "":
 		v.rows = v.rows[:v.y+1]
-		v.rows[v.y] = vtRow{text: chop(v.rows[v.y].text, v.x)}
+		v.rows[v.y] = row{text: chop(v.rows[v.y].text, v.x)}
 		for len(v.rows) < v.y+1 {
-			v.rows = append(v.rows, vtRow{})
+			v.rows = append(v.rows, row{})
 		}
 	case end == 'l' && parameters == "?7":
 		v.noWrap = true
@@ -103,14 +105,14 @@ func (v *vt) control(parameters string, end byte) {
 
 func chop(text string, width int) string { return displaywidth.TruncateString(text, width, "") }
 
-func (v *vt) down() {
+func (v *Terminal) down() {
 	if v.y++; v.y == len(v.rows) {
-		v.rows = append(v.rows, vtRow{})
+		v.rows = append(v.rows, row{})
 	}
 }
 
-func (v *vt) put(g string, width int) {
-	if v.x+width > v.width {
+func (v *Terminal) put(g string, width int) {
+	if v.x+width > v.Width {
 		if v.noWrap {
 			return
 		}
@@ -119,13 +121,13 @@ func (v *vt) put(g string, width int) {
 		v.down()
 	}
 	before := chop(v.rows[v.y].text, v.x)
-	v.rows[v.y] = vtRow{text: before + strings.Repeat(" ", v.x-displaywidth.String(before)) + g}
+	v.rows[v.y] = row{text: before + strings.Repeat(" ", v.x-displaywidth.String(before)) + g}
 	v.x += width
 }
 
-// resize is what a terminal does when its window changes. One that does not lay lines anew
+// Resize is what a terminal does when its window changes. One that does not lay lines anew
 // cuts them.
-func (v *vt) resize(width, height int) {
+func (v *Terminal) Resize(width, height int) {
 	var lines []string
 	long := false
 	for _, r := range v.rows {
@@ -136,19 +138,19 @@ func (v *vt) resize(width, height int) {
 		}
 		long = r.goes
 	}
-	v.width, v.height, v.rows = width, height, nil
+	v.Width, v.Height, v.rows = width, height, nil
 	for _, line := range lines {
-		if !v.reflows {
-			v.rows = append(v.rows, vtRow{text: chop(line, width)})
+		if !v.Reflows {
+			v.rows = append(v.rows, row{text: chop(line, width)})
 			continue
 		}
-		v.rows = append(v.rows, vtRow{})
+		v.rows = append(v.rows, row{})
 		for column := 0; line != ""; {
 			g := displaywidth.StringGraphemes(line)
 			g.Next()
 			if column += g.Width(); column > width {
 				v.rows[len(v.rows)-1].goes = true
-				v.rows = append(v.rows, vtRow{})
+				v.rows = append(v.rows, row{})
 				column = g.Width()
 			}
 			v.rows[len(v.rows)-1].text += g.Value()
@@ -162,7 +164,7 @@ func (v *vt) resize(width, height int) {
 }
 
 // String is all that there is, with what has left the screen at its top.
-func (v *vt) String() string {
+func (v *Terminal) String() string {
 	var lines []string
 	for _, r := range v.rows {
 		lines = append(lines, strings.TrimRight(r.text, " "))

@@ -1,9 +1,12 @@
-package main
+package show
 
 import "slices"
 
-// lastLines are the last lines that the hosts printed in an attempt.
-type lastLines struct {
+// TailLines is how many lines of the hosts' output a failure repeats.
+const TailLines = 30
+
+// LastLines are the last lines that the hosts printed in an attempt.
+type LastLines struct {
 	lines []said
 	hosts []string
 }
@@ -12,7 +15,7 @@ type lastLines struct {
 type said struct{ host, text string }
 
 // add keeps a line, and forgets those that are more than so many.
-func (l *lastLines) add(host, text string, most int) {
+func (l *LastLines) Add(host, text string, most int) {
 	if !slices.Contains(l.hosts, host) {
 		l.hosts = append(l.hosts, host)
 	}
@@ -23,11 +26,11 @@ func (l *lastLines) add(host, text string, most int) {
 
 // texts are the lines: with their hosts' names, where several have printed. That all which
 // is left is of one of them does not tell of which.
-func (l *lastLines) texts() (texts []string) {
+func (l *LastLines) Texts() (texts []string) {
 	for _, s := range l.lines {
 		text := s.text
 		if len(l.hosts) > 1 {
-			text = hostPrefix(s.host) + text
+			text = HostPrefix(s.host) + text
 		}
 		texts = append(texts, text)
 	}

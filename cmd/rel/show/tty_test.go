@@ -1,6 +1,7 @@
-package main
+package show
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,20 +11,23 @@ import (
 
 	"github.com/clipperhouse/displaywidth"
 
+	"choir.chat/rel/cmd/rel/show/vttest"
 	"choir.chat/rel/journal"
 	"choir.chat/rel/phases"
 )
 
+var update = flag.Bool("update", false, "write the golden files anew")
+
 // stage is a printer on a terminal, with a time of its own.
 type stage struct {
-	*ttyPrinter
-	*vt
+	*TTY
+	*vttest.Terminal
 	at time.Time
 }
 
 func newStage(width, height int) *stage {
-	s := &stage{vt: newVT(width, height), at: time.Date(2026, 11, 22, 18, 0, 0, 0, time.UTC)}
-	s.ttyPrinter = newTTY(s.vt, func() (int, int, bool) { return s.vt.width, s.vt.height, true }, unpainted, func() time.Time { return s.at })
+	s := &stage{Terminal: vttest.New(width, height), at: time.Date(2026, 11, 22, 18, 0, 0, 0, time.UTC)}
+	s.TTY = NewTTY(s.Terminal, func() (int, int, bool) { return s.Terminal.Width, s.Terminal.Height, true }, unpainted, func() time.Time { return s.at })
 	return s
 }
 
@@ -35,34 +39,34 @@ func (s *stage) passes(d time.Duration) {
 }
 
 // screen is what there is on it, with what has left it at its top.
-func (s *stage) shown() string { return s.vt.String() + "\n" }
+func (s *stage) shown() string { return s.Terminal.String() + "\n" }
 
 // begins and done are events of a phase.
 func (s *stage) begins(phase string) {
-	s.event(journal.Event{Kind: journal.Intent, Phase: phase, Attempt: 1})
+	s.Event(journal.Event{Kind: journal.Intent, Phase: phase, Attempt: 1})
 }
 
 func (s *stage) notes(host, text string) {
-	s.event(journal.Event{Kind: journal.Note, Host: host, Text: text})
+	s.Event(journal.Event{Kind: journal.Note, Host: host, Text: text})
 }
 
-func (s *stage) reaches(phase, state string, millis int64) {
-	s.event(journal.Event{Kind: journal.Moved, Phase: phase, State: state, Millis: millis})
+func (s *stage) reaches(phase, state string, Millis int64) {
+	s.Event(journal.Event{Kind: journal.Moved, Phase: phase, State: state, Millis: Millis})
 }
 
-var forward = []step{
-	{phase: "sync", state: "synced", usual: 400 * time.Millisecond}, {phase: "verify", state: "verified", usual: 200 * time.Millisecond},
-	{phase: "build", state: "built", usual: 12 * time.Second}, {phase: "copy", state: "copied", usual: 75 * time.Second},
-	{phase: "apply", state: "applied", usual: 4 * time.Second}, {phase: "health", state: "healthy"},
+var forward = []Step{
+	{Phase: "sync", State: "synced", Usual: 400 * time.Millisecond}, {Phase: "verify", State: "verified", Usual: 200 * time.Millisecond},
+	{Phase: "build", State: "built", Usual: 12 * time.Second}, {Phase: "copy", State: "copied", Usual: 75 * time.Second},
+	{Phase: "apply", State: "applied", Usual: 4 * time.Second}, {Phase: "health", State: "healthy"},
 }
 
 // TestLeft: what was at work when rel went away is no longer shown as if it still were.
 func TestLeft(t *testing.T) {
 	s := newStage(60, 12)
-	s.expect(forward)
+	s.Expect(forward)
 	s.begins("sync")
 	s.passes(3 * time.Second)
-	s.ttyPrinter.close()
+	s.TTY.Close()
 	if shown := s.shown(); !strings.Contains(shown, "✖ sync       3.0s  left\n") || !strings.Contains(shown, "· verify     not begun") {
 		t.Errorf("it shows\n%s", shown)
 	}
@@ -70,9 +74,9 @@ func TestLeft(t *testing.T) {
 
 // perform is a promotion, with a look at the screen now and then.
 func perform(s *stage, look func(title string)) {
-	s.say("connecting to choiros-grind, choiros-prod, 東京-prod")
-	s.expect(forward)
-	s.event(journal.Event{Kind: journal.Opened, Promotion: id, Text: "choiros: fix the login 🔑 for everybody who has more than one account"})
+	s.Say("connecting to choiros-grind, choiros-prod, 東京-prod")
+	s.Expect(forward)
+	s.Event(journal.Event{Kind: journal.Opened, Promotion: id, Text: "choiros: fix the login 🔑 for everybody who has more than one account"})
 	s.begins("sync")
 	s.passes(300 * time.Millisecond)
 	s.notes("choiros-grind", "03eba31 -> 2a29dca")
@@ -84,9 +88,9 @@ func perform(s *stage, look func(title string)) {
 
 	s.begins("build")
 	for i := range 7 {
-		s.line("choiros-grind", fmt.Sprintf("hypervisor-2> [%d/7] compiling 漢字%s", i+1, strings.Repeat("-x", 40)))
+		s.Line("choiros-grind", fmt.Sprintf("hypervisor-2> [%d/7] compiling 漢字%s", i+1, strings.Repeat("-x", 40)))
 	}
-	s.tick("choiros-grind", phases.Tick{What: "build", Done: 3, Total: 5, Text: "now hypervisor-2, sandbox-2"})
+	s.Tick("choiros-grind", phases.Tick{What: "build", Done: 3, Total: 5, Text: "now hypervisor-2, sandbox-2"})
 	s.passes(7 * time.Second)
 	look("at work on a build")
 	s.notes("choiros-grind", "3 artifacts, 6 paths, 16.5 MiB")
@@ -94,7 +98,7 @@ func perform(s *stage, look func(title string)) {
 
 	s.begins("copy")
 	sent := func(host string, done, total int64, about bool, text string) {
-		s.tick(host, phases.Tick{What: "copy", Done: done, Total: total, About: about, Unit: phases.Bytes, Text: text})
+		s.Tick(host, phases.Tick{What: "copy", Done: done, Total: total, About: about, Unit: phases.Bytes, Text: text})
 	}
 	sent("choiros-prod", 0, 42<<20, true, "0 of 300 paths")
 	sent("東京-prod", 1<<20, 42<<20, false, "1 of 300 paths")
@@ -113,16 +117,16 @@ func perform(s *stage, look func(title string)) {
 	s.reaches("apply", "applied", 21000)
 
 	s.begins("health")
-	s.tick("choiros-prod", phases.Tick{What: `check "hypervisor"`, Done: 1, Total: 2, Unit: phases.Successes, Text: "attempt 4"})
-	s.tick("choiros-prod", phases.Tick{What: `check "sandbox"`, Total: 2, Unit: phases.Successes, Text: "attempt 3; last: connection refused"})
-	s.tick("", phases.Tick{What: `check "front"`, Total: 2, Unit: phases.Successes, Text: "attempt 1; last: it answered 502"})
-	s.say("health: nothing heard for 30s; still waiting")
+	s.Tick("choiros-prod", phases.Tick{What: `check "hypervisor"`, Done: 1, Total: 2, Unit: phases.Successes, Text: "attempt 4"})
+	s.Tick("choiros-prod", phases.Tick{What: `check "sandbox"`, Total: 2, Unit: phases.Successes, Text: "attempt 3; last: connection refused"})
+	s.Tick("", phases.Tick{What: `check "front"`, Total: 2, Unit: phases.Successes, Text: "attempt 1; last: it answered 502"})
+	s.Say("health: nothing heard for 30s; still waiting")
 	s.passes(2 * time.Second)
 	look("at work on the checks")
 	s.notes("choiros-prod", `check "sandbox" failed after 9 attempts (deadline of 1m5s); last: connection refused`)
-	s.event(journal.Event{Kind: journal.Failed, Phase: "health", Attempt: 1, Millis: 66000})
-	s.close()
-	s.close()
+	s.Event(journal.Event{Kind: journal.Failed, Phase: "health", Attempt: 1, Millis: 66000})
+	s.Close()
+	s.Close()
 	look("what stays")
 }
 
@@ -153,14 +157,14 @@ func TestScreens(t *testing.T) {
 func TestScreenIsResized(t *testing.T) {
 	for _, reflows := range []bool{true, false} {
 		s := newStage(100, 30)
-		s.vt.reflows, s.ttyPrinter.screen.reflows = reflows, reflows
+		s.Terminal.Reflows, s.TTY.screen.reflows = reflows, reflows
 		sizes := [][2]int{{60, 30}, {41, 30}, {160, 40}, {40, 40}, {200, 30}}
 		perform(s, func(string) {
 			// Each look is at a moment when there is a block.
-			s.vt.resize(sizes[0][0], sizes[0][1])
+			s.Terminal.Resize(sizes[0][0], sizes[0][1])
 			sizes = sizes[1:]
-			s.passes(frame)
-			s.say("resized")
+			s.passes(Frame)
+			s.Say("resized")
 		})
 		for text, n := range map[string]int{"resized": 4, "connecting": 1, "promotion 2026": 1, "✔ build": 1, "✖ health": 1, "✔ apply": 1, "│": 0, "⠋": 0} {
 			if got := strings.Count(s.shown(), text); got != n {
@@ -180,7 +184,7 @@ func TestBlockFits(t *testing.T) {
 			perform(s, func(string) {
 				lines := s.live()
 				most = max(most, len(lines))
-				for _, line := range s.ttyPrinter.screen.drawn {
+				for _, line := range s.TTY.screen.drawn {
 					if w := displaywidth.String(line); w > max(width-1, 1) {
 						t.Fatalf("a line of %d columns at %d: %q", w, width, line)
 					}
@@ -199,7 +203,7 @@ func TestBlockFits(t *testing.T) {
 // With many hosts, those that fit are shown, and it is said that there are more.
 func TestBlockOfManyHosts(t *testing.T) {
 	s := newStage(80, 12)
-	s.expect(forward)
+	s.Expect(forward)
 	s.begins("apply")
 	for i := range 50 {
 		s.notes(fmt.Sprintf("prod-%d", i), "begun")
@@ -212,16 +216,16 @@ func TestBlockOfManyHosts(t *testing.T) {
 // A step back has what is undone to come again.
 func TestSteppedBack(t *testing.T) {
 	s := newStage(80, 24)
-	steps := append([]step(nil), forward...)
+	steps := append([]Step(nil), forward...)
 	for i := range steps[:4] {
-		steps[i].done = true
+		steps[i].Done = true
 	}
-	s.expect(steps)
-	s.event(journal.Event{Kind: journal.Resumed, Promotion: id, State: "copied"})
-	s.event(journal.Event{Kind: journal.Moved, From: "copied", State: "built", Text: "choiros-prod no longer has /nix/store/x"})
+	s.Expect(steps)
+	s.Event(journal.Event{Kind: journal.Resumed, Promotion: id, State: "copied"})
+	s.Event(journal.Event{Kind: journal.Moved, From: "copied", State: "built", Text: "choiros-prod no longer has /nix/store/x"})
 	s.begins("copy")
 	s.reaches("copy", "copied", 2000)
-	s.close()
+	s.Close()
 	const want = `• promotion 20261122-183229-dc8876b: going on from "copied"
 ↩ built, not copied: choiros-prod no longer has /nix/store/x
 ✔ sync       done before
@@ -240,9 +244,9 @@ func TestSteppedBack(t *testing.T) {
 // and what failed. Whoever looks on while another run goes on from there sees it to come.
 func TestTakenBack(t *testing.T) {
 	s := newStage(80, 24)
-	s.expect(forward)
-	for _, r := range s.ttyPrinter.rows[:3] {
-		r.done = true
+	s.Expect(forward)
+	for _, r := range s.TTY.rows[:3] {
+		r.Done = true
 	}
 	s.begins("copy")
 	s.reaches("copy", "copied", 2000)
@@ -252,8 +256,8 @@ func TestTakenBack(t *testing.T) {
 	s.reaches("apply", "applied", 4000)
 	s.begins("health")
 	s.notes("shop-prod", `check "web" failed`)
-	s.event(journal.Event{Kind: journal.Failed, Phase: "health", Attempt: 1, Millis: 7000})
-	s.event(journal.Event{Kind: journal.Moved, From: "applied", State: "copied", Text: "shop-prod went back"})
+	s.Event(journal.Event{Kind: journal.Failed, Phase: "health", Attempt: 1, Millis: 7000})
+	s.Event(journal.Event{Kind: journal.Moved, From: "applied", State: "copied", Text: "shop-prod went back"})
 	const above, done = "↩ copied, not applied: shop-prod went back\n", `✔ sync       done before
 ✔ verify     done before
 ✔ build      done before
@@ -262,7 +266,7 @@ func TestTakenBack(t *testing.T) {
 	if got, want := s.shown(), above+done+"↩ apply      4.0s  undone\n✖ health     7.0s  failed\n"; got != want {
 		t.Errorf("while it ends it shows\n%s\nwant\n%s", got, want)
 	}
-	s.event(journal.Event{Kind: journal.Resumed, Promotion: id, State: "copied"})
+	s.Event(journal.Event{Kind: journal.Resumed, Promotion: id, State: "copied"})
 	resumed := above + "• promotion " + id + `: going on from "copied"` + "\n"
 	if got, want := s.shown(), resumed+done+"· apply      usually 4s\n· health\n"; got != want {
 		t.Errorf("as it is resumed it shows\n%s\nwant\n%s", got, want)
@@ -271,9 +275,9 @@ func TestTakenBack(t *testing.T) {
 	s.notes("shop-prod", "2 links repointed")
 	s.reaches("apply", "applied", 4000)
 	s.begins("health")
-	s.event(journal.Event{Kind: journal.Failed, Phase: "health", Attempt: 1, Millis: 7000})
-	s.event(journal.Event{Kind: journal.Moved, From: "applied", State: "copied", Text: "shop-prod went back"})
-	s.close()
+	s.Event(journal.Event{Kind: journal.Failed, Phase: "health", Attempt: 1, Millis: 7000})
+	s.Event(journal.Event{Kind: journal.Moved, From: "applied", State: "copied", Text: "shop-prod went back"})
+	s.Close()
 	const stays = `↩ apply      4.0s  undone
     shop-prod    0.0s  2 links repointed
 ✖ health     7.0s  failed
@@ -286,16 +290,16 @@ func TestTakenBack(t *testing.T) {
 // What was done in an earlier run, and is found undone, is not said not to be begun.
 func TestFoundUndone(t *testing.T) {
 	s := newStage(80, 24)
-	steps := append([]step(nil), forward...)
+	steps := append([]Step(nil), forward...)
 	for i := range steps[:5] {
-		steps[i].done = true
+		steps[i].Done = true
 	}
-	s.expect(steps)
-	s.event(journal.Event{Kind: journal.Moved, From: "applied", State: "copied", Text: "shop-prod went back"})
-	s.event(journal.Event{Kind: journal.Moved, From: "copied", State: "built", Text: "gone"})
+	s.Expect(steps)
+	s.Event(journal.Event{Kind: journal.Moved, From: "applied", State: "copied", Text: "shop-prod went back"})
+	s.Event(journal.Event{Kind: journal.Moved, From: "copied", State: "built", Text: "gone"})
 	s.begins("copy")
-	s.event(journal.Event{Kind: journal.Failed, Phase: "copy", Attempt: 1, Millis: 7000})
-	s.close()
+	s.Event(journal.Event{Kind: journal.Failed, Phase: "copy", Attempt: 1, Millis: 7000})
+	s.Close()
 	const end = `✔ build      done before
 ✖ copy       7.0s  failed
 ↩ apply      undone
@@ -309,12 +313,12 @@ func TestFoundUndone(t *testing.T) {
 // Who looks on from elsewhere is told late of what was: the times are those that it was at.
 func TestToldLate(t *testing.T) {
 	s := newStage(80, 24)
-	s.expect(forward[:2])
+	s.Expect(forward[:2])
 	began := s.at.Add(-time.Minute)
-	s.event(journal.Event{Kind: journal.Intent, Phase: "sync", Attempt: 1, At: began})
-	s.event(journal.Event{Kind: journal.Note, Host: "forge", Text: "fetched", At: began.Add(100 * time.Millisecond)})
-	s.event(journal.Event{Kind: journal.Moved, Phase: "sync", State: "synced", Millis: 120, At: began.Add(120 * time.Millisecond)})
-	s.close()
+	s.Event(journal.Event{Kind: journal.Intent, Phase: "sync", Attempt: 1, At: began})
+	s.Event(journal.Event{Kind: journal.Note, Host: "forge", Text: "fetched", At: began.Add(100 * time.Millisecond)})
+	s.Event(journal.Event{Kind: journal.Moved, Phase: "sync", State: "synced", Millis: 120, At: began.Add(120 * time.Millisecond)})
+	s.Close()
 	if got := s.shown(); !strings.Contains(got, "✔ sync       0.1s\n    forge    0.1s  fetched\n") {
 		t.Errorf("it shows\n%s", got)
 	}
@@ -323,19 +327,19 @@ func TestToldLate(t *testing.T) {
 // Nothing is drawn over a question, and what was to be said meanwhile is said after it.
 func TestTTYPrinterPaused(t *testing.T) {
 	s := newStage(40, 24)
-	s.event(story[1])
-	s.pause()
-	fmt.Fprint(s.vt, "name? ")
-	s.say("stopping")
-	s.event(story[2])
+	s.Event(story[1])
+	s.Pause()
+	fmt.Fprint(s.Terminal, "name? ")
+	s.Say("stopping")
+	s.Event(story[2])
 	s.passes(time.Minute)
 	if got := s.shown(); got != "name?\n" {
 		t.Errorf("over the question it drew\n%s", got)
 	}
-	fmt.Fprint(s.vt, "x\n")
-	s.resume()
-	s.event(story[3])
-	s.close()
+	fmt.Fprint(s.Terminal, "x\n")
+	s.Resume()
+	s.Event(story[3])
+	s.Close()
 	const want = `name? x
 • stopping
 ✔ sync       1.2s
@@ -349,13 +353,13 @@ func TestTTYPrinterPaused(t *testing.T) {
 // What a shell wrote after Ctrl-Z stays.
 func TestContinued(t *testing.T) {
 	s := newStage(80, 24)
-	s.expect(forward[:2])
+	s.Expect(forward[:2])
 	s.begins("sync")
-	fmt.Fprint(s.vt, "[1]+  Stopped\n$ fg\n")
+	fmt.Fprint(s.Terminal, "[1]+  Stopped\n$ fg\n")
 	s.at = s.at.Add(time.Hour)
-	s.continued()
+	s.Continued()
 	s.reaches("sync", "synced", 3)
-	s.close()
+	s.Close()
 	if got := s.shown(); !strings.Contains(got, "[1]+  Stopped\n$ fg\n") || strings.Count(got, "✔ sync") != 1 {
 		t.Errorf("it shows\n%s", got)
 	}
@@ -364,10 +368,10 @@ func TestContinued(t *testing.T) {
 // In the background nothing is drawn that does not stay.
 func TestInBackground(t *testing.T) {
 	s := newStage(80, 24)
-	s.ttyPrinter.screen.size = func() (int, int, bool) { return 80, 24, false }
-	s.expect(forward)
+	s.TTY.screen.size = func() (int, int, bool) { return 80, 24, false }
+	s.Expect(forward)
 	s.begins("sync")
-	s.say("stopping")
+	s.Say("stopping")
 	if got := s.shown(); got != "• stopping\n" {
 		t.Errorf("it shows\n%s", got)
 	}

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ func TestHung(t *testing.T) {
 		{"\t\t" + strings.Repeat("x", 40) + "\t\t y\n", "\t\t" + strings.Repeat("x", 40) + "\t\t\n    y\n"},
 		{"\n", "\n"},
 	} {
-		if got := hung(c.text, 32); got != c.want {
+		if got := Hung(c.text, 32); got != c.want {
 			t.Errorf("%q becomes\n%s\nwant\n%s", c.text, got, c.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ const (
 
 // block lays out what is to be seen of a promotion at work.
 type block struct {
-	paint paint
+	paint Paint
 	rows  []*row
 	tail  []string
 	now   time.Time
@@ -51,7 +51,7 @@ func (b *block) live(room int) []string {
 	}
 	if n := over(); n > 0 && len(hosts) > 1 {
 		keep := max(len(hosts)-n-1, 0)
-		hosts = append(hosts[:keep:keep], b.paint(faint, fmt.Sprintf("    … %d more", len(hosts)-keep)))
+		hosts = append(hosts[:keep:keep], b.paint(Faint, fmt.Sprintf("    … %d more", len(hosts)-keep)))
 	}
 	if over() > 0 {
 		rest = nil
@@ -67,13 +67,13 @@ func (b *block) live(room int) []string {
 func (b *block) final() []string {
 	var lines []string
 	for _, r := range b.rows {
-		if !r.begun() && !r.done && !r.undone {
-			lines = append(lines, b.paint(faint, "· "+pad(r.title(), phaseColumn)+" not begun"))
+		if !r.begun() && !r.Done && !r.undone {
+			lines = append(lines, b.paint(Faint, "· "+pad(r.title(), phaseColumn)+" not begun"))
 			continue
 		}
 		lines = append(lines, b.line(r))
 		for _, line := range b.hosts(r, true) {
-			lines = append(lines, b.paint(faint, line))
+			lines = append(lines, b.paint(Faint, line))
 		}
 	}
 	return lines
@@ -96,7 +96,7 @@ func (b *block) inOne(rows []*row) []string {
 		mark, _ := r.mark(b.now)
 		names = append(names, mark+" "+r.title())
 	}
-	return []string{b.paint(faint, strings.Join(names, "  "))}
+	return []string{b.paint(Faint, strings.Join(names, "  "))}
 }
 
 func (b *block) line(r *row) string {
@@ -104,9 +104,9 @@ func (b *block) line(r *row) string {
 	text := strings.TrimRight(pad(r.title(), phaseColumn)+" "+r.timing(b.now), " ")
 	switch {
 	case r.atWork:
-		return b.paint(bold, mark+" "+text)
-	case colour == faint:
-		return b.paint(faint, mark+" "+text)
+		return b.paint(Bold, mark+" "+text)
+	case colour == Faint:
+		return b.paint(Faint, mark+" "+text)
 	}
 	return b.paint(colour, mark) + " " + text
 }
@@ -126,14 +126,14 @@ func (b *block) hosts(r *row, whole bool) (lines []string) {
 			if len(h.doing) > 0 {
 				after = b.now.Sub(r.started)
 			}
-			begin += fmt.Sprintf(" %7s", millis(after.Milliseconds()))
+			begin += fmt.Sprintf(" %7s", Millis(after.Milliseconds()))
 		}
 		begin += "  "
 		room := b.width - 1 - displaywidth.String(begin)
 		for _, text := range h.texts(b.now, room) {
 			parts := []string{text}
 			if whole {
-				parts = fold(text, room)
+				parts = Fold(text, room)
 			}
 			lines = append(lines, begin+parts[0])
 			for _, part := range parts[1:] {
@@ -144,9 +144,9 @@ func (b *block) hosts(r *row, whole bool) (lines []string) {
 	return lines
 }
 
-// fold breaks a text between words where it is wider than width. A word that is wider is
+// Fold breaks a text between words where it is wider than width. A word that is wider is
 // left to the terminal to break: it can be copied in one.
-func fold(text string, width int) (lines []string) {
+func Fold(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Split(text, " ") {
 		if line != "" && displaywidth.String(line+" "+word) > width {
@@ -169,7 +169,7 @@ func hostLabel(name string) string {
 // output is the tail of what the hosts print.
 func (b *block) output() (lines []string) {
 	for _, text := range b.tail {
-		lines = append(lines, b.paint(faint, "    │ "+text))
+		lines = append(lines, b.paint(Faint, "    │ "+text))
 	}
 	return lines
 }

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"regexp"
@@ -14,10 +14,10 @@ var (
 	colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 )
 
-// hung is a text for a terminal of that width: its lines are broken between words, and go on
+// Hung is a text for a terminal of that width: its lines are broken between words, and go on
 // below where their last column begins; below their beginning and a bit, where that is too far
 // to the right, or where there are no columns.
-func hung(text string, width int) string {
+func Hung(text string, width int) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		line, ended := strings.CutSuffix(line, "\n")
@@ -31,7 +31,7 @@ func hung(text string, width int) string {
 		} else {
 			head = line
 		}
-		for i, part := range fold(line[len(head):], width-indent) {
+		for i, part := range Fold(line[len(head):], width-indent) {
 			if i > 0 {
 				b.WriteString("\n" + strings.Repeat(" ", indent))
 			} else {

@@ -1,4 +1,5 @@
-package main
+// Package github speaks to the log of a GitHub workflow, which takes some lines for commands.
+package github
 
 import (
 	"io"
@@ -7,12 +8,12 @@ import (
 	"sync"
 )
 
-// onGitHub reports whether what is said goes to the log of a GitHub workflow.
-func onGitHub() bool { return os.Getenv("GITHUB_ACTIONS") == "true" }
+// On reports whether what is said goes to the log of a GitHub workflow.
+func On() bool { return os.Getenv("GITHUB_ACTIONS") == "true" }
 
-// defuse makes sure that GitHub takes a line for no command: it does if the line begins with
+// Defuse makes sure that GitHub takes a line for no command: it does if the line begins with
 // "::", after blanks, or has "##[" in it anywhere.
-func defuse(line string) string {
+func Defuse(line string) string {
 	if strings.HasPrefix(strings.TrimSpace(line), "::") {
 		line = strings.Replace(line, "::", ": :", 1)
 	}
@@ -33,7 +34,7 @@ type defused struct {
 	hashes       int
 }
 
-func newDefused(to io.Writer) *defused { return &defused{to: to, bracket: " ["} }
+func Defused(to io.Writer) *defused { return &defused{to: to, bracket: " ["} }
 
 func (d *defused) Write(b []byte) (int, error) {
 	d.mu.Lock()
@@ -72,24 +73,24 @@ func (d *defused) take(c byte) {
 	d.hashes++
 }
 
-// asItIs is the output that rel's own commands to GitHub go to.
-func asItIs(out io.Writer) io.Writer {
+// AsItIs is the output that rel's own commands to GitHub go to.
+func AsItIs(out io.Writer) io.Writer {
 	if d, ok := out.(*defused); ok {
 		return d.to
 	}
 	return out
 }
 
-// forJSON is the output that JSON goes to: it stays what it was to who reads it.
-func forJSON(out io.Writer) io.Writer {
+// ForJSON is the output that JSON goes to: it stays what it was to who reads it.
+func ForJSON(out io.Writer) io.Writer {
 	if d, ok := out.(*defused); ok {
 		return &defused{to: d.to, bracket: `\u005b`}
 	}
 	return out
 }
 
-// annotation is the command that has GitHub show an error where it is seen first.
-func annotation(title string, lines []string) string {
+// Annotation is the command that has GitHub show an error where it is seen first.
+func Annotation(title string, lines []string) string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", "##[", "## [")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	return "::error title=" + property.Replace(title) + "::" + data.Replace(strings.Join(lines, "\n"))

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 // row is a phase as the terminal's block has it.
 type row struct {
-	step
+	Step
 	// ended is how the last attempt at it did; empty before, and while it is at work.
 	ended  journal.Kind
 	atWork bool
@@ -44,15 +44,15 @@ func (r *row) begin(attempt int, now time.Time) {
 
 // reset has it be to come.
 func (r *row) reset() {
-	*r = row{step: r.step}
-	r.done = false
+	*r = row{Step: r.Step}
+	r.Done = false
 }
 
 // undo takes it for done no longer, if it was.
-func (r *row) undo() { r.undone, r.done = r.undone || r.done, false }
+func (r *row) undo() { r.undone, r.Done = r.undone || r.Done, false }
 
 func (r *row) end(ev *journal.Event) {
-	r.atWork, r.ended, r.done = false, ev.Kind, ev.Kind == journal.Moved
+	r.atWork, r.ended, r.Done = false, ev.Kind, ev.Kind == journal.Moved
 	r.took = time.Duration(ev.Millis) * time.Millisecond
 	for _, h := range r.hosts {
 		h.doing = nil
@@ -110,46 +110,46 @@ func (h *hostRow) texts(now time.Time, width int) []string {
 func (r *row) mark(now time.Time) (mark, colour string) {
 	switch {
 	case r.left:
-		return "✖", yellow
+		return "✖", Yellow
 	case r.atWork:
-		return spinner[int(now.Sub(r.started)/frame)%len(spinner)], bold
+		return spinner[int(now.Sub(r.started)/Frame)%len(spinner)], Bold
 	case r.undone:
-		return "↩", yellow
+		return "↩", Yellow
 	case r.ended == journal.Failed, r.ended == journal.Interrupted:
-		return "✖", red
-	case r.done:
-		return "✔", green
+		return "✖", Red
+	case r.Done:
+		return "✔", Green
 	}
-	return "·", faint
+	return "·", Faint
 }
 
 // title is the phase and its attempt.
 func (r *row) title() string {
 	if r.attempt > 1 {
-		return fmt.Sprintf("%s (attempt %d)", r.phase, r.attempt)
+		return fmt.Sprintf("%s (attempt %d)", r.Phase, r.attempt)
 	}
-	return r.phase
+	return r.Phase
 }
 
 // timing is how long it took or takes, and how it ended.
 func (r *row) timing(now time.Time) string {
 	switch {
 	case r.left:
-		return millis(r.took.Milliseconds()) + "  left"
+		return Millis(r.took.Milliseconds()) + "  left"
 	case r.atWork:
 		elapsed := now.Sub(r.started)
-		return joined("  ", millis(elapsed.Milliseconds()), r.expected(elapsed))
+		return joined("  ", Millis(elapsed.Milliseconds()), r.expected(elapsed))
 	case r.ended == journal.Failed:
-		return millis(r.took.Milliseconds()) + "  failed"
+		return Millis(r.took.Milliseconds()) + "  failed"
 	case r.ended == journal.Interrupted:
-		return millis(r.took.Milliseconds()) + "  stopped"
+		return Millis(r.took.Milliseconds()) + "  stopped"
 	case r.undone && r.ended == "":
 		return "undone"
 	case r.undone:
-		return millis(r.took.Milliseconds()) + "  undone"
+		return Millis(r.took.Milliseconds()) + "  undone"
 	case r.ended == journal.Moved:
-		return millis(r.took.Milliseconds())
-	case r.done:
+		return Millis(r.took.Milliseconds())
+	case r.Done:
 		return "done before"
 	}
 	return r.expected(0)
@@ -158,10 +158,10 @@ func (r *row) timing(now time.Time) string {
 // expected is how long it takes as a rule.
 func (r *row) expected(elapsed time.Duration) string {
 	switch {
-	case r.usual <= 0:
+	case r.Usual <= 0:
 		return ""
-	case elapsed > r.usual+r.usual/2+5*time.Second:
-		return "longer than usual: " + roundly(r.usual)
+	case elapsed > r.Usual+r.Usual/2+5*time.Second:
+		return "longer than usual: " + roundly(r.Usual)
 	}
-	return "usually " + roundly(r.usual)
+	return "usually " + roundly(r.Usual)
 }

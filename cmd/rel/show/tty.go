@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"io"
@@ -10,19 +10,19 @@ import (
 	"choir.chat/rel/phases"
 )
 
-// ttyPrinter draws a promotion as one block that is redrawn in place: a line for each
+// TTY draws a promotion as one block that is redrawn in place: a line for each
 // phase, and under the one that is at work a line for each host and the last lines of
 // output. What else is said scrolls up above it. When it is closed the block stays, with
 // all that was noted.
-type ttyPrinter struct {
+type TTY struct {
 	mu     sync.Mutex
 	screen screen
-	paint  paint
+	paint  Paint
 	now    func() time.Time
 
 	rows    []*row
 	current *row
-	tail    lastLines
+	tail    LastLines
 	// paused says that a question stands where the block would be drawn, and
 	// waiting what is to be said once it is answered.
 	paused  bool
@@ -34,23 +34,23 @@ type ttyPrinter struct {
 }
 
 const (
-	// frame is how often the block is redrawn while nothing happens.
-	frame = 250 * time.Millisecond
+	// Frame is how often the block is redrawn while nothing happens.
+	Frame = 250 * time.Millisecond
 	// asleep is how long nothing was drawn at least where the process was stopped, and
 	// waking how long it then waits to be told so.
-	asleep = 4 * frame
+	asleep = 4 * Frame
 	waking = 30 * time.Millisecond
 )
 
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-func newTTY(out io.Writer, size func() (width, height int, ok bool), paint paint, now func() time.Time) *ttyPrinter {
-	return &ttyPrinter{screen: screen{out: out, size: size, reflows: reflows()}, paint: paint, now: now, drew: now(), stop: make(chan struct{})}
+func NewTTY(out io.Writer, size func() (width, height int, ok bool), paint Paint, now func() time.Time) *TTY {
+	return &TTY{screen: screen{out: out, size: size, reflows: reflows()}, paint: paint, now: now, drew: now(), stop: make(chan struct{})}
 }
 
-// animate redraws the block until the printer is closed.
-func (t *ttyPrinter) animate() {
-	tick := time.NewTicker(frame)
+// Animate redraws the block until the printer is closed.
+func (t *TTY) Animate() {
+	tick := time.NewTicker(Frame)
 	defer tick.Stop()
 	for {
 		select {
@@ -63,7 +63,7 @@ func (t *ttyPrinter) animate() {
 }
 
 // draw does something, and shows the lines that stay of it above the block.
-func (t *ttyPrinter) draw(do func() []string) {
+func (t *TTY) draw(do func() []string) {
 	t.awake()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,7 +80,7 @@ func (t *ttyPrinter) draw(do func() []string) {
 
 // awake waits a moment, if the process seems to have been stopped: whoever is told that it
 // goes on has the screen forget the block, below which a shell has written since.
-func (t *ttyPrinter) awake() {
+func (t *TTY) awake() {
 	t.mu.Lock()
 	slept := t.now().Sub(t.drew) > asleep
 	t.mu.Unlock()
@@ -89,8 +89,8 @@ func (t *ttyPrinter) awake() {
 	}
 }
 
-// continued is told that the process was stopped, and goes on.
-func (t *ttyPrinter) continued() {
+// Continued is told that the process was stopped, and goes on.
+func (t *TTY) Continued() {
 	t.mu.Lock()
 	t.screen.forget()
 	t.drew = t.now()
@@ -98,7 +98,7 @@ func (t *ttyPrinter) continued() {
 	t.draw(func() []string { return nil })
 }
 
-func (t *ttyPrinter) live() []string {
+func (t *TTY) live() []string {
 	width, height, ok := t.screen.size()
 	if !ok {
 		return nil
@@ -106,24 +106,24 @@ func (t *ttyPrinter) live() []string {
 	return t.block(width).live(height - 1)
 }
 
-func (t *ttyPrinter) block(width int) *block {
-	return &block{paint: t.paint, rows: t.rows, tail: t.tail.texts(), now: t.now(), width: width}
+func (t *TTY) block(width int) *block {
+	return &block{paint: t.paint, rows: t.rows, tail: t.tail.Texts(), now: t.now(), width: width}
 }
 
-// expect begins the block of a promotion that has these steps. That of an earlier one
+// Expect begins the block of a promotion that has these steps. That of an earlier one
 // stays.
-func (t *ttyPrinter) expect(steps []step) {
+func (t *TTY) Expect(steps []Step) {
 	t.draw(func() []string {
 		above := t.final()
 		for _, s := range steps {
-			t.rows = append(t.rows, &row{step: s})
+			t.rows = append(t.rows, &row{Step: s})
 		}
 		return above
 	})
 }
 
 // final ends the block, and returns what stays of it: all, if anything was begun.
-func (t *ttyPrinter) final() (lines []string) {
+func (t *TTY) final() (lines []string) {
 	for _, r := range t.rows {
 		r.leave(t.now())
 	}
@@ -134,20 +134,20 @@ func (t *ttyPrinter) final() (lines []string) {
 			break
 		}
 	}
-	t.rows, t.current, t.tail = nil, nil, lastLines{}
+	t.rows, t.current, t.tail = nil, nil, LastLines{}
 	return lines
 }
 
-func (t *ttyPrinter) event(ev journal.Event) {
+func (t *TTY) Event(ev journal.Event) {
 	t.draw(func() []string { return t.take(&ev) })
 }
 
 // take takes an event, and returns what is shown of it above the block.
-func (t *ttyPrinter) take(ev *journal.Event) []string {
-	mark, text := describe(ev)
+func (t *TTY) take(ev *journal.Event) []string {
+	mark, text := Describe(ev)
 	switch {
 	case ev.Kind == journal.Intent:
-		t.current, t.tail = t.row(ev.Phase), lastLines{}
+		t.current, t.tail = t.row(ev.Phase), LastLines{}
 		t.current.begin(ev.Attempt, t.since(ev))
 		return nil
 	case ev.Kind == journal.Note && ev.Host != "" && t.current != nil:
@@ -155,7 +155,7 @@ func (t *ttyPrinter) take(ev *journal.Event) []string {
 		return nil
 	case ev.Phase != "" && (ev.Kind == journal.Moved || ev.Kind == journal.Failed || ev.Kind == journal.Interrupted):
 		t.row(ev.Phase).end(ev)
-		t.current, t.tail = nil, lastLines{}
+		t.current, t.tail = nil, LastLines{}
 		return nil
 	case ev.Kind == journal.Resumed:
 		t.reset(ev.State)
@@ -165,11 +165,11 @@ func (t *ttyPrinter) take(ev *journal.Event) []string {
 	if mark == "" {
 		return nil
 	}
-	return []string{t.paint(markColour(ev.Kind), mark) + " " + text}
+	return []string{t.paint(MarkColour(ev.Kind), mark) + " " + text}
 }
 
 // since is when an event was: who watches from another terminal may be told of it late.
-func (t *ttyPrinter) since(ev *journal.Event) time.Time {
+func (t *TTY) since(ev *journal.Event) time.Time {
 	if now := t.now(); ev.At.IsZero() || ev.At.After(now) {
 		return now
 	}
@@ -177,19 +177,19 @@ func (t *ttyPrinter) since(ev *journal.Event) time.Time {
 }
 
 // row is the phase's; it is put last, if nobody has told of it.
-func (t *ttyPrinter) row(phase string) *row {
+func (t *TTY) row(phase string) *row {
 	for _, r := range t.rows {
-		if r.phase == phase {
+		if r.Phase == phase {
 			return r
 		}
 	}
-	t.rows = append(t.rows, &row{step: step{phase: phase}})
+	t.rows = append(t.rows, &row{Step: Step{Phase: phase}})
 	return t.rows[len(t.rows)-1]
 }
 
 // undo marks what was done after that state. What was heard of it stays, as does what
 // failed: they say why it was undone.
-func (t *ttyPrinter) undo(state string) {
+func (t *TTY) undo(state string) {
 	for _, r := range t.after(state) {
 		r.undo()
 	}
@@ -197,30 +197,30 @@ func (t *ttyPrinter) undo(state string) {
 
 // reset has all be to come that comes after that state: an earlier run is gone on from
 // there, which may have come further.
-func (t *ttyPrinter) reset(state string) {
+func (t *TTY) reset(state string) {
 	for _, r := range t.after(state) {
 		r.reset()
 	}
 }
 
 // after are the rows that come after the one that leads to that state.
-func (t *ttyPrinter) after(state string) []*row {
+func (t *TTY) after(state string) []*row {
 	last := -1
 	for i, r := range t.rows {
-		if r.state == state {
+		if r.State == state {
 			last = i
 		}
 	}
 	return t.rows[last+1:]
 }
 
-func (t *ttyPrinter) line(host, text string) {
+func (t *TTY) Line(host, text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.tail.add(host, text, liveTail)
+	t.tail.Add(host, text, liveTail)
 }
 
-func (t *ttyPrinter) tick(host string, tick phases.Tick) {
+func (t *TTY) Tick(host string, tick phases.Tick) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.current != nil {
@@ -228,11 +228,11 @@ func (t *ttyPrinter) tick(host string, tick phases.Tick) {
 	}
 }
 
-func (t *ttyPrinter) say(text string) {
-	t.draw(func() []string { return []string{"• " + flat(text)} })
+func (t *TTY) Say(text string) {
+	t.draw(func() []string { return []string{"• " + Flat(text)} })
 }
 
-func (t *ttyPrinter) close() {
+func (t *TTY) Close() {
 	t.unpause(func() []string {
 		lines := t.final()
 		if !t.closed {
@@ -245,18 +245,18 @@ func (t *ttyPrinter) close() {
 	t.closed = true
 }
 
-// pause leaves the screen to a question, until resume.
-func (t *ttyPrinter) pause() {
+// Pause leaves the screen to a question, until resume.
+func (t *TTY) Pause() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.screen.show(nil, nil)
 	t.paused = true
 }
 
-func (t *ttyPrinter) resume() { t.unpause(func() []string { return nil }) }
+func (t *TTY) Resume() { t.unpause(func() []string { return nil }) }
 
 // unpause says what was kept back while a question was open, and then what do returns.
-func (t *ttyPrinter) unpause(do func() []string) {
+func (t *TTY) unpause(do func() []string) {
 	t.draw(func() []string {
 		lines := append(t.waiting, do()...)
 		t.paused, t.waiting = false, nil
