@@ -41,6 +41,7 @@ func Describe(ev *journal.Event) (mark, text string) {
 	return "", ""
 }
 
+// HostPrefix goes before what is said of a host; of none, it is empty.
 func HostPrefix(host string) string {
 	if host == "" {
 		return ""
@@ -48,6 +49,7 @@ func HostPrefix(host string) string {
 	return host + ": "
 }
 
+// Millis is so many milliseconds, as people read them.
 func Millis(n int64) string {
 	d := time.Duration(n) * time.Millisecond
 	if d < 10*time.Second {
@@ -56,6 +58,7 @@ func Millis(n int64) string {
 	return d.Round(time.Second).String()
 }
 
+// MarkColour is the colour of the mark of such events.
 func MarkColour(kind journal.Kind) string {
 	switch kind {
 	case journal.Moved:

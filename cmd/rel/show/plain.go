@@ -52,6 +52,7 @@ type flood struct {
 	lines int
 }
 
+// NewPlain prints to a log, to GitHub as that wants it.
 func NewPlain(out io.Writer, paint Paint) *Plain {
 	return &Plain{out: out, paint: paint, now: time.Now, github: github.On(), floods: map[string]*flood{}, told: map[string]*told{}}
 }

@@ -44,6 +44,8 @@ const (
 
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
+// NewTTY draws to a terminal of that size; without ok it draws nothing there that does not
+// stay. Somebody has to [TTY.Animate] it.
 func NewTTY(out io.Writer, size func() (width, height int, ok bool), paint Paint, now func() time.Time) *TTY {
 	return &TTY{screen: screen{out: out, size: size, reflows: reflows()}, paint: paint, now: now, drew: now(), stop: make(chan struct{})}
 }
