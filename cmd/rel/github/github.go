@@ -34,7 +34,8 @@ type defused struct {
 	hashes       int
 }
 
-func Defused(to io.Writer) *defused { return &defused{to: to, bracket: " ["} }
+// Defused is the output, with nothing in it that GitHub takes for a command.
+func Defused(to io.Writer) io.Writer { return &defused{to: to, bracket: " ["} }
 
 func (d *defused) Write(b []byte) (int, error) {
 	d.mu.Lock()
