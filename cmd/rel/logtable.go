@@ -47,7 +47,7 @@ func columnsOf(out io.Writer) (width int, isTTY bool) {
 func writeTable(out io.Writer, width int, paint show.Paint, rows []logRow) {
 	state := &column{head: "STATE"}
 	table := []*column{
-		{head: "ID"}, {head: "WHEN", leaves: 6}, {head: "WHO", leaves: 5}, {head: "COMMIT", least: 16, leaves: 7},
+		{head: "ID"}, {head: "LOCAL TIME", leaves: 6}, {head: "WHO", leaves: 5}, {head: "COMMIT", least: 16, leaves: 7},
 		{head: "KIND", leaves: 4}, {head: "TARGETS", leaves: 1}, {head: "TOOK", leaves: 3}, state, {head: "WHY", least: 10, leaves: 2},
 	}
 	for i := range rows {
