@@ -2,22 +2,24 @@ package journal
 
 import (
 	"os"
+	"strconv"
 	"testing"
 )
 
-// Each is done with a small journal and with one a hundred times as large: what is
-// to stay as it is over the years is seen to.
+// Each is done with a small journal and with one a hundred times as large, or, with
+// REL_TEST_LONG, ten times that: what is to stay as it is over the years is seen to.
 func bench(b *testing.B, fn func(b *testing.B, j *Journal, n int)) {
 	b.Helper()
-	for _, size := range []struct {
-		name string
-		n    int
-	}{{"100", 100}, {"10000", 10000}} {
-		b.Run(size.name, func(b *testing.B) {
-			j := chronicle(b, size.n)
+	sizes := []int{100, 10_000}
+	if long {
+		sizes = append(sizes, 100_000)
+	}
+	for _, n := range sizes {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			j := chronicle(b, n)
 			before := j.reads.Load()
 			b.ResetTimer()
-			fn(b, j, size.n)
+			fn(b, j, n)
 			b.ReportMetric(float64(j.reads.Load()-before)/float64(b.N), "pages/op")
 		})
 	}
