@@ -14,7 +14,7 @@ type LastLines struct {
 // said is a line that a host printed.
 type said struct{ host, text string }
 
-// add keeps a line, and forgets those that are more than so many.
+// Add keeps a line, and forgets those that are more than so many.
 func (l *LastLines) Add(host, text string, most int) {
 	if !slices.Contains(l.hosts, host) {
 		l.hosts = append(l.hosts, host)
@@ -24,7 +24,7 @@ func (l *LastLines) Add(host, text string, most int) {
 	}
 }
 
-// texts are the lines: with their hosts' names, where several have printed. That all which
+// Texts are the lines: with their hosts' names, where several have printed. That all which
 // is left is of one of them does not tell of which.
 func (l *LastLines) Texts() (texts []string) {
 	for _, s := range l.lines {

@@ -117,7 +117,7 @@ func (p *Plain) subside(over func(*flood) bool) {
 	}
 }
 
-// tick says of what takes long how far it is.
+// Tick says of what takes long how far it is.
 func (p *Plain) Tick(host string, tick phases.Tick) {
 	if tick.Unit == phases.Successes {
 		return
