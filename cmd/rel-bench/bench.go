@@ -89,7 +89,7 @@ func bench(ctx context.Context, o options, say func(string)) error {
 	if o.Raw != "" {
 		err = errors.Join(err, m.write(o.Raw))
 	}
-	return errors.Join(err, failed, os.WriteFile(o.Out, []byte(report([]measurement{m})), 0o644))
+	return errors.Join(err, failed, os.WriteFile(o.Out, []byte(report([]measurement{m}, o.Remark)), 0o644))
 }
 
 // raise brings the lab up, with what the cases need.

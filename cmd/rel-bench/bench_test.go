@@ -91,7 +91,11 @@ func TestReport(t *testing.T) {
 			run{Case: "three", Party: "rel", place: p, Wall: n * time.Second, Conns: 3, Rounds: 20, Beside: 6, Operator: 1500, Between: 1, Sent: 2e6,
 				Memory: 3e7, Least: 2.5e6, Phases: map[string]time.Duration{"copy": n * time.Second}})
 	}
-	text := report([]measurement{{About: "Here.", Took: time.Minute, runs: runs}})
+	text := report([]measurement{{About: "Here; load 0.5 at the end.", Took: time.Minute, runs: runs}, {About: "Here.", Took: time.Hour, runs: []run{{Case: "nothing", Party: "rel", place: p}}}}, "Twice.")
+	const preface = "# Benchmarks\n\nMeasured by `make bench`. Here:\n\n- three at 100 ms in 1m0s, load 0.5 at the end\n- nothing at 100 ms in 1h0m0s\n\nTwice.\n\n## Method"
+	if !strings.HasPrefix(text, preface) {
+		t.Errorf("it begins\n%s\nwant\n%s", text[:min(len(text), len(preface))], preface)
+	}
 	_, text, _ = strings.Cut(text, "## Three artifacts rebuilt\n")
 	// 14 round trips of 100 ms, and 20 Mbit through 20 Mbit/s.
 	want := `

@@ -22,6 +22,7 @@ type options struct {
 	Out     string          `help:"The report to write." short:"o" default:"BENCHMARKS.md" type:"path"`
 	Raw     string          `help:"Write every single run there too, as JSON, one a line." type:"path" placeholder:"FILE"`
 	From    []string        `help:"Measure nothing, and report what these files have of earlier measurements (--raw)." type:"existingfile" placeholder:"FILE"`
+	Remark  string          `help:"What else is to be said of how it was measured." placeholder:"TEXT"`
 	Pairs   int             `help:"How often each party runs." default:"5"`
 	Cases   []string        `help:"Only these cases: ${cases}." sep:"," placeholder:"NAME"`
 	Parties []string        `help:"Only these parties: ${parties}." sep:"," placeholder:"NAME"`

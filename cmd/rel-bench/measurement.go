@@ -31,7 +31,7 @@ func again(o options) error {
 		}
 		list = append(list, m)
 	}
-	return os.WriteFile(o.Out, []byte(report(list)), 0o644)
+	return os.WriteFile(o.Out, []byte(report(list, o.Remark)), 0o644)
 }
 
 // write writes it as JSON: itself, and a line for each run.

@@ -14,20 +14,22 @@ var names = map[string]string{
 	"closure-gzip": "`nix-copy-closure --gzip`", "rsync": "`rsync -az`, `--load-db`",
 }
 
-// report is BENCHMARKS.md.
-func report(list []measurement) string {
+// report is BENCHMARKS.md. Remark is what else there is to say of how it was measured.
+func report(list []measurement, remark string) string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
-	var runs []run
-	for _, m := range list {
-		fmt.Fprintf(&b, "Measured by `make bench` in %s. %s\n\n", m.Took.Round(time.Second), m.About)
-		runs = append(runs, m.runs...)
+	preface(&b, list)
+	if remark != "" {
+		b.WriteString(remark + "\n\n")
 	}
 	b.WriteString(method)
+	var runs []run
 	for _, m := range list {
-		if m.Help > 0 {
-			fmt.Fprintf(&b, "\n`rel --help` takes %s, `ssh -V` beside it %s (medians of %d).\n", brief(m.Help), brief(m.SSH), lightRuns)
-		}
+		runs = append(runs, m.runs...)
+	}
+	// It takes what it takes, whatever is measured beside it.
+	if i := slices.IndexFunc(list, func(m measurement) bool { return m.Help > 0 }); i >= 0 {
+		fmt.Fprintf(&b, "\n`rel --help` takes %s, `ssh -V` beside it %s (medians of %d).\n", brief(list[i].Help), brief(list[i].SSH), lightRuns)
 	}
 	for i := range trials {
 		t := &trials[i]
@@ -42,6 +44,44 @@ func report(list []measurement) string {
 		}
 	}
 	return b.String()
+}
+
+// preface says on which machines it was measured, and how long that took.
+func preface(b *strings.Builder, list []measurement) {
+	told := ""
+	for i := range list {
+		m := &list[i]
+		about, load, _ := strings.Cut(m.About, "; load ")
+		if about != told {
+			fmt.Fprintf(b, "Measured by `make bench`. %s:\n\n", strings.TrimSuffix(about, "."))
+			told = about
+		}
+		fmt.Fprintf(b, "- %s in %s", strings.Join(m.cases(), ", "), m.Took.Round(time.Second))
+		if load != "" {
+			fmt.Fprintf(b, ", load %s", strings.TrimSuffix(load, "."))
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+}
+
+// cases are those of its runs, in their order, each with the round trip times that it was
+// measured at.
+func (m *measurement) cases() (list []string) {
+	var names []string
+	at := map[string][]string{}
+	for _, r := range m.runs {
+		if !slices.Contains(names, r.Case) {
+			names = append(names, r.Case)
+		}
+		if rtt := fmt.Sprint(r.RTT.Milliseconds()); !slices.Contains(at[r.Case], rtt) {
+			at[r.Case] = append(at[r.Case], rtt)
+		}
+	}
+	for _, name := range names {
+		list = append(list, fmt.Sprintf("%s at %s ms", name, strings.Join(at[name], "/")))
+	}
+	return list
 }
 
 // placesOf are those of the runs, in their order.
