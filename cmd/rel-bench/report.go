@@ -51,14 +51,17 @@ func preface(b *strings.Builder, list []measurement) {
 	told := ""
 	for i := range list {
 		m := &list[i]
-		about, load, _ := strings.Cut(m.About, "; load ")
+		about, load, _ := strings.Cut(strings.TrimSuffix(m.About, "."), "; load ")
 		if about != told {
-			fmt.Fprintf(b, "Measured by `make bench`. %s:\n\n", strings.TrimSuffix(about, "."))
+			if told != "" {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintf(b, "Measured by `make bench`. %s:\n\n", about)
 			told = about
 		}
 		fmt.Fprintf(b, "- %s in %s", strings.Join(m.cases(), ", "), m.Took.Round(time.Second))
 		if load != "" {
-			fmt.Fprintf(b, ", load %s", strings.TrimSuffix(load, "."))
+			b.WriteString(", load " + load)
 		}
 		b.WriteByte('\n')
 	}
