@@ -83,7 +83,10 @@ func Of(f *Found, app string) *Proposal {
 func (p *Proposal) proposeSource(s *phases.Source) {
 	p.origin = s.Origin
 	p.branch, p.branchWhy = s.Branch, p.build+" has it checked out"
-	if !config.BranchName.Fits(s.Branch) {
+	switch {
+	case s.Checkout != "yes":
+		p.branch, p.branchWhy = "main", "a guess"
+	case !config.BranchName.Fits(s.Branch):
 		p.branch, p.branchWhy = "main", "a guess: "+p.build+" has no branch checked out"
 	}
 	switch {

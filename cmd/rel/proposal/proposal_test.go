@@ -281,6 +281,9 @@ func TestOfNothing(t *testing.T) {
 	if err != nil || c.App != "r" || c.Branch != "main" {
 		t.Errorf("%+v, %v:\n%s", c, err, p.Text())
 	}
+	if text := p.Text(); strings.Contains(text, "# ;") || strings.Contains(text, "no branch checked out") {
+		t.Errorf("it says more of the checkout than was seen:\n%s", text)
+	}
 	if got := len(p.Open); got != 4 {
 		t.Errorf("what is open is %q", p.Open)
 	}

@@ -2,6 +2,7 @@ package proposal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"choir.chat/rel/cmd/rel/config"
@@ -32,6 +33,7 @@ func (w *writer) say(text string) { w.WriteString(config.TOMLComment(text) + "\n
 // set writes a key with its value, and a comment behind it, if there is one.
 func (w *writer) set(key string, value any, why ...string) {
 	text := fmt.Sprintf("%-*s = %s", w.width, key, config.TOMLValue(value))
+	why = slices.DeleteFunc(why, func(text string) bool { return text == "" })
 	if because := strings.Join(why, "; "); because != "" {
 		text += "  " + config.TOMLComment(because)
 	}
