@@ -40,7 +40,7 @@ func nixHole(said string) (mended string) {
 
 func judgeNix(f *findings, said string) {
 	if mended := nixHole(said); mended != "" {
-		f.warn("nix", f.there(f.host, "nix upgrade-nix")+", or as the system there is upgraded, to "+mended+" or newer",
+		f.warn("nix", f.rootThere(f.host, "nix upgrade-nix")+", or as the system there is upgraded, to "+mended+" or newer",
 			"%s lets who may build there become root (CVE-2026-39860, CVE-2024-27297)", said)
 		return
 	}
